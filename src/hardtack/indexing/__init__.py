@@ -1,0 +1,1 @@
+"""Indexes: their settings, credentials, transport, and pages."""

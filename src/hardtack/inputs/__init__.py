@@ -1,0 +1,1 @@
+"""What the user has becomes Requirements or a Lock."""

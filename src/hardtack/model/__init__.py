@@ -1,0 +1,1 @@
+"""The nouns of the house: frozen, slotted, keyword-only values without I/O."""

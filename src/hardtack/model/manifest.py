@@ -1,0 +1,65 @@
+"""The manifest of a wheelhouse: every file, where it came from, whom it serves, every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hardtack.model.lock import HashSource, LockedRoot, Skew, Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRecord:
+    """How a wheel was made here: its source's digest, the backend, every build requirement as "name==version" to sha256, the sandbox."""
+
+    source: str
+    source_sha256: str
+    backend: str
+    requires: Mapping[str, str] = field(hash=False)
+    sandbox: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestFile:
+    """One wheel of the wheelhouse. ``path`` is relative to it, with "/". ``origin`` is a URL without credentials, or "built"."""
+
+    filename: str
+    path: str
+    sha256: str
+    size: int
+    name: str
+    version: str
+    targets: tuple[str, ...]
+    origin: str
+    index: str | None = None
+    hash_source: HashSource = "lock"
+    build: BuildRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """For one target: this package is at this version, by this file, where ``marker`` (on python_full_version) holds, or everywhere."""
+
+    target: str
+    name: str
+    version: str
+    filename: str
+    marker: str | None = None
+    requires_url: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What ``wheelhouse.json`` says. ``targets`` maps a target's name to its description as the catalog writes it."""
+
+    layout: Literal["flat", "by-target"]
+    targets: Mapping[str, Mapping[str, Any]] = field(hash=False)
+    files: tuple[ManifestFile, ...]
+    pins: tuple[Pin, ...]
+    roots: tuple[LockedRoot, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    skews: tuple[Skew, ...] = ()
+    gaps: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    schema: int = 1

@@ -1,0 +1,100 @@
+"""What the user asked for, each line with the place where it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+Scope = Literal["runtime", "development"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where something was said: a file and a line (from 1) or a key, or "the command line"."""
+
+    place: str
+    line: int | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        if self.line is not None:
+            return f"{self.place}:{self.line}"
+        return f"{self.place}: {self.key}" if self.key else self.place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootRequirement:
+    """One requirement that the user stated.
+
+    ``requirement`` has a name always, found in the archive's or project's own metadata where the line gave only a URL or path.
+    ``path`` is the absolute local path of a path or editable line. ``hashes`` are "algorithm:digest". ``extra`` and ``group`` (both
+    normalised) name the set that brought it, None for the plain dependencies.
+    """
+
+    requirement: Requirement
+    origin: Origin
+    scope: Scope = "runtime"
+    hashes: frozenset[str] = frozenset()
+    path: Path | None = None
+    editable: bool = False
+    extra: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexOptions:
+    """Index options that stand in input files, in order. URLs may hold credentials: never log one of these."""
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    trusted_hosts: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatControl:
+    """Which packages may, must or must not come as wheels. Names are normalised; ``:all:`` stands for every package."""
+
+    no_binary: frozenset[str] = frozenset()
+    only_binary: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundInput:
+    """A file that was given or detected, and what became of it ("requirements", "pyproject", "uv.lock", "pylock", "script")."""
+
+    path: Path
+    kind: str
+    used: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """Everything that the inputs ask for, before anything is resolved.
+
+    ``roots`` holds every selected requirement, with the sets of extras and groups kept on each, so that a target's selection can choose
+    among them. ``overrides`` replace what any package asks for that name; ``excludes`` drop a name wherever it is asked for (both
+    are declared waivers of the proof). ``project_dir`` is the folder of the pyproject.toml, where there is one; ``project_name`` its
+    normalised name.
+    """
+
+    roots: tuple[RootRequirement, ...]
+    constraints: tuple[RootRequirement, ...] = ()
+    overrides: tuple[RootRequirement, ...] = ()
+    excludes: tuple[str, ...] = ()
+    formats: FormatControl = FormatControl()
+    prereleases: bool = False
+    requires_python: SpecifierSet | None = None
+    index_options: IndexOptions = IndexOptions()
+    require_hashes: bool = False
+    found: tuple[FoundInput, ...] = ()
+    project_dir: Path | None = None
+    project_name: str | None = None
+    config_settings: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,1 @@
+"""Pure: a lock and targets become a plan; and why each candidate was or was not taken."""

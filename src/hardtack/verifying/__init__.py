@@ -1,0 +1,1 @@
+"""Pure: facts become findings. Nothing here opens a file, a socket or a process."""
