@@ -15,11 +15,10 @@ from hardtack.model.finding import Finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelFacts:
-    """A wheel's own METADATA, file name and archive, as facts. ``name`` is normalised (PEP 503).
+    """A sound wheel's own METADATA, file name and archive, as facts. ``name`` is normalised (PEP 503).
 
-    ``findings`` tell what is wrong with the archive; a wheel with an error among them is never stowed. ``url_requirements`` is true if
-    some Requires-Dist is a direct reference, so that installing by name cannot work without the network. ``modules`` are the importable top-level
-    names. ``size`` in bytes.
+    ``findings`` hold only warnings and notes: a wheel with an error is a ``BadWheel`` and never stowed. ``modules`` are the importable
+    top-level names. ``size`` in bytes.
     """
 
     filename: str
@@ -43,3 +42,44 @@ class WheelFacts:
     def url_requirements(self) -> bool:
         """True if a Requires-Dist names a URL (PEP 508 direct reference)."""
         return any(requirement.url for requirement in self.requires)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadWheel:
+    """A file that is not a wheel one may install; ``findings`` (at least one error) say why."""
+
+    filename: str
+    sha256: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdistFacts:
+    """A sound source archive. ``requires`` is its static metadata's Requires-Dist (PEP 643), None where only a build can tell.
+
+    ``build_requires`` is build-system.requires (PEP 518), with setuptools as the fallback of PEP 517; ``backend`` the build-backend,
+    ``backend_path`` non-empty for an in-tree backend. ``compiled`` is a guess from the members: true if it holds C, C++, Cython, Rust or Fortran source.
+    """
+
+    filename: str
+    sha256: str
+    size: int
+    name: str
+    version: Version
+    top: str
+    requires: tuple[Requirement, ...] | None
+    requires_python: SpecifierSet | None
+    build_requires: tuple[Requirement, ...]
+    backend: str
+    backend_path: tuple[str, ...] = ()
+    compiled: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadSdist:
+    """A file that is not a source archive one may unpack; ``findings`` (at least one error) say why."""
+
+    filename: str
+    sha256: str
+    findings: tuple[Finding, ...]

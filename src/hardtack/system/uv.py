@@ -1,0 +1,89 @@
+"""uv: found beside us, run with a configuration and an environment that are ours alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hardtack.errors import MissingTool
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.environ import scrubbed
+from hardtack.system.files import write_bytes
+from hardtack.system.process import Completed, run
+
+# Runs at the start of the guard interpreter: uv may ask it what it is (-I, isolated), and nothing else may run in it.
+_GUARD = b"""\
+import os
+import sys
+
+if "-I" not in sys.orig_argv:
+    os.write(2, b"hardtack-guard: the code of a source distribution is not run while locking\\n")
+    os._exit(97)
+"""
+
+GUARD_WORDS = "hardtack-guard:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uv:
+    """A uv executable, with the folder of its cache and what it needs to reach the indexes.
+
+    ``network`` holds proxies, certificates and credentials by the names that uv reads; they reach uv and no log.
+    """
+
+    path: Path
+    cache_dir: Path
+    environment: Mapping[str, str] = field(repr=False)
+    network: Mapping[str, str] = field(default_factory=dict, repr=False)
+    offline: bool = False
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        stop: Cancellation | None = None,
+        timeout: float | None = None,
+        offline: bool | None = None,
+        config_file: Path | None = None,
+    ) -> Completed:
+        """Run ``uv ARGUMENTS`` in ``cwd``. No configuration but ``config_file`` is read, and no interpreter is ever downloaded."""
+        command = [str(self.path), *arguments, "--no-python-downloads", "--no-progress", "--color", "never"]
+        command += ["--config-file", str(config_file)] if config_file is not None else ["--no-config"]
+        if self.offline if offline is None else offline:
+            command.append("--offline")
+        environment = scrubbed(
+            self.environment,
+            UV_CACHE_DIR=str(self.cache_dir / "uv"),
+            UV_NO_ENV_FILE="1",
+            **self.network,
+        )
+        return run(command, environment=environment, cwd=cwd, stop=stop, timeout=timeout)
+
+    def guard_interpreter(self, folder: Path, base: Path, *, stop: Cancellation | None = None) -> Path:
+        """An interpreter, made in ``folder`` from ``base``, that tells uv what it is and refuses to run anything else.
+
+        Handed to ``uv lock`` with build isolation off, it makes every build hook fail before a line of foreign code runs.
+        """
+        self.run(["venv", "--quiet", "--clear", "--python", str(base), str(folder)], cwd=folder.parent, stop=stop, offline=True)
+        if os.name == "nt":
+            packages, python = folder / "Lib" / "site-packages", folder / "Scripts" / "python.exe"
+        else:
+            packages, python = next(folder.glob("lib/python*/site-packages")), folder / "bin" / "python"
+        write_bytes(packages / "sitecustomize.py", _GUARD)
+        return python
+
+
+def find_uv(
+    cache_dir: Path, environment: Mapping[str, str], *, network: Mapping[str, str] | None = None, offline: bool = False
+) -> Uv:
+    """The uv that is installed beside this Python. Raises MissingTool where there is none."""
+    try:
+        from uv import find_uv_bin
+
+        path = Path(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        raise MissingTool("uv is not installed beside hardtack", hint="pip install uv") from None
+    return Uv(path=path, cache_dir=cache_dir, environment=environment, network=network or {}, offline=offline)
