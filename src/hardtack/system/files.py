@@ -37,9 +37,7 @@ def disk_faults(path: Path, *, doing: str) -> Iterator[None]:
             errno.EPERM: "you may not write there; choose another place or mend the permissions",
         }
         if error.errno in hints:
-            raise DiskFault(
-                f"{doing}: {os.strerror(error.errno)}", where=str(path), hint=hints[error.errno]
-            ) from error
+            raise DiskFault(f"{doing}: {os.strerror(error.errno)}", where=str(path), hint=hints[error.errno]) from error
         raise
 
 
