@@ -58,7 +58,8 @@ class SdistFacts:
     """A sound source archive. ``requires`` is its static metadata's Requires-Dist (PEP 643), None where only a build can tell.
 
     ``build_requires`` is build-system.requires (PEP 518), with setuptools as the fallback of PEP 517; ``backend`` the build-backend,
-    ``backend_path`` non-empty for an in-tree backend. ``compiled`` is a guess from the members: true if it holds C, C++, Cython, Rust or Fortran source.
+    ``backend_path`` non-empty for an in-tree backend. ``compiled`` is a guess from the members: true if it holds C, C++, Cython,
+    Rust or Fortran source.
     """
 
     filename: str

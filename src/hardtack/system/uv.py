@@ -76,9 +76,7 @@ class Uv:
         return python
 
 
-def find_uv(
-    cache_dir: Path, environment: Mapping[str, str], *, network: Mapping[str, str] | None = None, offline: bool = False
-) -> Uv:
+def find_uv(cache_dir: Path, environment: Mapping[str, str], *, network: Mapping[str, str] | None = None, offline: bool = False) -> Uv:
     """The uv that is installed beside this Python. Raises MissingTool where there is none."""
     try:
         from uv import find_uv_bin
