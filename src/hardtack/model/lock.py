@@ -17,6 +17,7 @@ class LockedFile:
     """A file is (index, filename, sha256); its URL is a hint. Sizes in bytes, None where nobody states one.
 
     ``sha256`` is None only until the first fetch, where neither lock nor index states a digest; ``hash_source`` says who stated it.
+    ``other_hashes`` ("algorithm:digest") were stated where no sha256 was: they must hold when the file is first seen.
     """
 
     filename: str
@@ -27,6 +28,7 @@ class LockedFile:
     hash_source: HashSource = "lock"
     upload_time: str | None = None
     yanked: str | None = None
+    other_hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

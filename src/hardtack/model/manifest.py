@@ -52,7 +52,11 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What ``wheelhouse.json`` says. ``targets`` maps a target's name to its description as the catalog writes it."""
+    """What ``wheelhouse.json`` says. ``targets`` maps a target's name to its description as the catalog writes it.
+
+    ``generated``: every other file that belongs to the wheelhouse, as (path, sha256). ``leftovers``: files of earlier runs that nothing
+    here needs and that were kept, likewise.
+    """
 
     layout: Literal["flat", "by-target"]
     targets: Mapping[str, Mapping[str, Any]] = field(hash=False)
@@ -62,4 +66,6 @@ class Manifest:
     waivers: tuple[Waiver, ...] = ()
     skews: tuple[Skew, ...] = ()
     gaps: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    generated: tuple[tuple[str, str], ...] = ()
+    leftovers: tuple[tuple[str, str], ...] = ()
     schema: int = 1
