@@ -1,1 +1,1 @@
-"""What has no wheel becomes one."""
+"""Source archives become wheels: contained, recorded, and only the one wheel that was asked for comes out."""

@@ -1,0 +1,271 @@
+"""A source's build backend, asked through the sandbox (PEP 517): every line of its code runs confined."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from hardtack.building.contained import run_contained
+from hardtack.building.environment import BuildEnvironment
+from hardtack.building.hint import hint_for
+from hardtack.building.interpreter import Interpreter
+from hardtack.building.sandbox import Mount, Sandbox
+from hardtack.errors import BuildFault
+from hardtack.model.wheel import SdistFacts
+from hardtack.system.cancellation import Cancellation
+
+_ANSWER_LIMIT = 16 << 20  # bytes of a hook's answer
+_TAIL_LINES = 20
+_SYSTEM_PATH = "/usr/bin:/bin"
+
+# Folders of a build, at the same place inside whatever their place here: paths leak into compiled files.
+_SOURCE, _OUTPUT, _METADATA, _ENVIRONMENT, _HOME, _TEMPORARY, _ANSWER, _SCRIPTS = (
+    f"/build/{name}" for name in ("source", "output", "metadata", "env", "home", "tmp", "answer", "hooks")
+)
+
+T = TypeVar("T")
+
+
+class BadBackend(BuildFault):
+    """A backend answered with something that is not an answer."""
+
+    slug = "backend"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """An unpacked source, and what its archive says of itself."""
+
+    path: Path
+    facts: SdistFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a hook may use: ``seconds`` for each call."""
+
+    seconds: float
+
+
+class Backend:
+    """The hooks of one source, in one work folder. The folder and the log belong to the caller."""
+
+    def __init__(
+        self,
+        tree: SourceTree,
+        *,
+        interpreter: Interpreter,
+        sandbox: Sandbox,
+        work: Path,
+        log: Path,
+        source_date_epoch: int,
+        limits: Limits,
+        stop: Cancellation,
+    ) -> None:
+        self._tree = tree
+        self._interpreter = interpreter
+        self._sandbox = sandbox
+        self._log = log
+        self._epoch = source_date_epoch
+        self._limits = limits
+        self._stop = stop
+        self._environment: BuildEnvironment | None = None
+        self.output = work / "output"
+        self.metadata = work / "metadata"
+        self._home = work / "home"
+        self._temporary = work / "tmp"
+        for folder in (self.output, self.metadata, self._home, self._temporary):
+            folder.mkdir(parents=True)
+
+    def use(self, environment: BuildEnvironment) -> None:
+        """Run the next hooks in this environment."""
+        self._environment = environment
+
+    def wanted(self) -> tuple[Requirement, ...]:
+        """get_requires_for_build_wheel: what the backend wants beyond the static requirements."""
+        answer = self._call(lambda hooks: hooks.get_requires_for_build_wheel({}))
+        if not isinstance(answer, list) or not all(isinstance(text, str) for text in answer):
+            raise BadBackend("get_requires_for_build_wheel did not answer with a list of requirements", where=self._where)
+        wanted = []
+        for text in answer:
+            try:
+                wanted.append(Requirement(text))
+            except InvalidRequirement as error:
+                raise BadBackend(f"get_requires_for_build_wheel asks for {text!r}, which is no requirement", where=self._where) from error
+        return tuple(wanted)
+
+    def prepare(self) -> str:
+        """prepare_metadata_for_build_wheel, or a wheel's own: the name of the dist-info folder that now lies in ``metadata``."""
+        place = self._sandbox.inside(self.metadata, self._mounts(None))
+        return self._name(self._call(lambda hooks: hooks.prepare_metadata_for_build_wheel(place, {})), "prepare_metadata_for_build_wheel")
+
+    def build(self) -> str:
+        """build_wheel: the name, by the backend's word, of the wheel that now lies in ``output``."""
+        place = self._sandbox.inside(self.output, self._mounts(None))
+        return self._name(self._call(lambda hooks: hooks.build_wheel(place, {})), "build_wheel")
+
+    @property
+    def _where(self) -> str:
+        return self._tree.facts.filename
+
+    def _name(self, answer: object, hook: str) -> str:
+        if not isinstance(answer, str):
+            raise BadBackend(f"{hook} did not answer with a name but with {type(answer).__name__}", where=self._where)
+        return answer
+
+    def _call(self, ask: Callable[[Any], T]) -> T:
+        import pyproject_hooks
+
+        facts = self._tree.facts
+        assert self._environment is not None
+        try:
+            hooks = pyproject_hooks.BuildBackendHookCaller(
+                str(self._tree.path),
+                facts.backend,
+                backend_path=list(facts.backend_path) or None,
+                runner=self._run,
+                python_executable=str(self._environment.python),
+            )
+        except ValueError as error:
+            raise BadBackend(f"backend-path: {error}", where=self._where) from error
+        try:
+            return ask(hooks)
+        except pyproject_hooks.BackendUnavailable as error:
+            self._write(error.traceback)
+            raise self._failed(f"its build backend {facts.backend!r} cannot be imported") from error
+        except pyproject_hooks.HookMissing as error:
+            raise BadBackend(f"its build backend {facts.backend!r} has no {error.hook_name}", where=self._where) from error
+        except pyproject_hooks.UnsupportedOperation as error:
+            self._write(error.traceback)
+            raise self._failed(f"its build backend {facts.backend!r} says that it cannot do this") from error
+
+    def _run(self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+        """The runner that pyproject-hooks calls: python, its script, the hook's name, the folder of question and answer; in the source."""
+        python, script, hook, answers = cmd
+        folder = Path(answers)
+        mounts = [
+            *self._mounts(folder),
+            Mount(host=Path(script).parent, inside=_SCRIPTS),
+        ]
+
+        def inside(path: str) -> str:
+            return self._sandbox.inside(Path(path), mounts)
+
+        more = dict(extra_environ or {})
+        backend_path = "_PYPROJECT_HOOKS_BACKEND_PATH_JSON"
+        if backend_path in more:
+            more[backend_path] = json.dumps([inside(path) for path in json.loads(more[backend_path])])
+        # Isolated from the user's site; not -I, which would ignore our PYTHON* settings and those of the hook.
+        argv = [inside(python), inside(script), hook, inside(answers)]
+        launch = self._sandbox.launch(
+            argv, mounts=mounts, cwd=Path(cwd or self._tree.path), environment={**self._variables(mounts), **more}
+        )
+        self._write(f"--- {hook}\n")
+        ended = run_contained(launch, log=self._log, stop=self._stop, timeout=self._limits.seconds)
+        if ended.limit is not None:
+            raise self._failed(f"{hook} was ended: {ended.limit}")
+        if ended.code != 0:
+            raise self._failed(f"{hook} failed")
+        self._clean_answer(folder / "output.json", hook)
+
+    def _clean_answer(self, path: Path, hook: str) -> None:
+        """See that the answer is a small regular file of JSON before anyone reads it, and take the warnings out (into the log)."""
+        try:
+            state = path.lstat()
+        except OSError:
+            raise self._failed(f"{hook} ended without an answer") from None
+        if not stat.S_ISREG(state.st_mode) or state.st_size > _ANSWER_LIMIT:
+            raise BadBackend(f"{hook} left something that is no answer", where=self._where)
+        try:
+            answer = json.loads(path.read_bytes())
+            if not isinstance(answer, dict):
+                raise ValueError
+        except (ValueError, RecursionError):
+            raise BadBackend(f"{hook} left something that is no answer", where=self._where) from None
+        for warning in answer.pop("warnings", []) or []:
+            self._write(f"warning: {warning}\n")
+        answer.setdefault("return_val", None)
+        path.write_text(json.dumps(answer), encoding="utf-8")
+
+    def _mounts(self, answers: Path | None) -> list[Mount]:
+        assert self._environment is not None
+        mounts = [
+            Mount(host=self._tree.path, inside=_SOURCE, writable=True),
+            Mount(host=self.output, inside=_OUTPUT, writable=True),
+            Mount(host=self.metadata, inside=_METADATA, writable=True),
+            Mount(host=self._home, inside=_HOME, writable=True),
+            Mount(host=self._temporary, inside=_TEMPORARY, writable=True),
+            Mount(host=self._environment.folder, inside=_ENVIRONMENT),
+            *(Mount(host=folder, inside=str(folder)) for folder in _folders(self._interpreter)),
+        ]
+        if answers is not None:
+            mounts.append(Mount(host=answers, inside=_ANSWER, writable=True))
+        return mounts
+
+    def _variables(self, mounts: Sequence[Mount]) -> dict[str, str]:
+        assert self._environment is not None
+        home = self._sandbox.inside(self._home, mounts)
+        temporary = self._sandbox.inside(self._temporary, mounts)
+        scripts = self._sandbox.inside(self._environment.python.parent, mounts)
+        return {
+            "PATH": scripts if os.name == "nt" else f"{scripts}:{_SYSTEM_PATH}",
+            "HOME": home,
+            "USERPROFILE": home,
+            "TMPDIR": temporary,
+            "TEMP": temporary,
+            "TMP": temporary,
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "SOURCE_DATE_EPOCH": str(self._epoch),
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONNOUSERSITE": "1",
+            # Where no sandbox shuts the network, at least the usual tools are told that there is none.
+            "PIP_NO_INDEX": "1",
+            "UV_OFFLINE": "1",
+            "CARGO_NET_OFFLINE": "true",
+        }
+
+    def _write(self, text: str) -> None:
+        with open(self._log, "a", encoding="utf-8") as stream:
+            stream.write(text)
+
+    def _failed(self, reason: str) -> BuildFault:
+        tail = read_tail(self._log)
+        return BuildFault(
+            f"{reason}; the last lines of its log ({self._log}):\n{_indented(tail)}",
+            where=self._where,
+            hint=hint_for(tail),
+        )
+
+
+def read_tail(log: Path, *, limit: int = 64 << 10) -> str:
+    """The last ``limit`` bytes of a log, without what could move a terminal's cursor."""
+    with open(log, "rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - limit))
+        text = stream.read().decode("utf-8", "replace")
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f]", "", text)
+
+
+def _indented(text: str) -> str:
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
+    return "\n".join(f"    {line[:400]}" for line in lines)
+
+
+def _folders(interpreter: Interpreter) -> list[Path]:
+    """Where a Python lives outside the system's folders. Never its whole prefix, which may be somebody's home."""
+    folders = []
+    for root in interpreter.roots:
+        if root.parts[:2] in ((root.anchor, "usr"), (root.anchor,)):
+            continue
+        folders += [root / name for name in ("bin", "lib", "lib64", "include") if (root / name).is_dir()]
+    return folders
