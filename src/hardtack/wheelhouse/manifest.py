@@ -1,0 +1,258 @@
+"""wheelhouse.json: the manifest as bytes, and back. It travels with the wheelhouse, so that reading it trusts nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from hardtack.errors import HardtackError, InputError
+from hardtack.model.lock import HashSource, LockedRoot, Skew, Waiver
+from hardtack.model.manifest import BuildRecord, Manifest, ManifestFile, Pin
+from hardtack.system.files import safe_join
+
+SCHEMA = 1
+MANIFEST_NAME = "wheelhouse.json"
+_LIMIT = 256 * 1024 * 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+T = TypeVar("T")
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    """The manifest as JSON: UTF-8, keys in a fixed order, rows sorted, one file or pin a line. The same manifest gives the same bytes."""
+    files = sorted(manifest.files, key=lambda file: (file.name, file.filename, file.path))
+    pins = sorted(manifest.pins, key=lambda pin: (pin.target, pin.name, pin.version, pin.marker or "", pin.filename))
+    roots = sorted(manifest.roots, key=lambda root: (root.requirement, root.origin, root.scope, root.extra or "", root.group or ""))
+    sections: list[tuple[str, Any]] = [
+        ("schema", manifest.schema),
+        ("layout", manifest.layout),
+        ("targets", {name: manifest.targets[name] for name in sorted(manifest.targets)}),
+        ("files", [_row(file) for file in files]),
+        ("pins", [_row(pin) for pin in pins]),
+        ("roots", [_row(root) for root in roots]),
+        ("waivers", [_row(waiver) for waiver in sorted(manifest.waivers, key=lambda w: (w.kind, w.requirement, w.origin))]),
+        ("skews", [_row(skew) for skew in sorted(manifest.skews, key=lambda skew: (skew.name, skew.versions))]),
+        ("gaps", list(manifest.gaps)),
+        ("generated", dict(sorted(manifest.generated))),
+        ("leftovers", dict(sorted(manifest.leftovers))),
+    ]
+    lines = []
+    for name, value in sections:
+        if isinstance(value, list) and value:
+            rows = ",\n".join(f"    {_compact(row)}" for row in value)
+            lines.append(f"  {json.dumps(name)}: [\n{rows}\n  ]")
+        elif isinstance(value, Mapping) and value:
+            rows = ",\n".join(f"    {_compact(key)}: {_compact(item)}" for key, item in value.items())
+            lines.append(f"  {json.dumps(name)}: {{\n{rows}\n  }}")
+        elif name not in ("roots", "waivers", "skews", "gaps", "generated", "leftovers"):
+            lines.append(f"  {json.dumps(name)}: {_compact(value)}")
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types: sets sorted, mappings with sorted keys where we do not order them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return str(value)
+
+
+def _row(item: Any) -> dict[str, Any]:
+    """A dataclass as a row: "_" becomes "-", empty optional fields are left out, sets and mappings are sorted."""
+    row: dict[str, Any] = {}
+    for field in dataclasses.fields(item):
+        value = getattr(item, field.name)
+        if value is None or value is False or (value == () and field.default is not dataclasses.MISSING):
+            continue
+        if dataclasses.is_dataclass(value):
+            value = _row(value)
+        elif isinstance(value, Mapping):
+            value = {key: value[key] for key in sorted(value)}
+        elif isinstance(value, frozenset):
+            value = sorted(value)
+        row[field.name.replace("_", "-")] = value
+    return row
+
+
+def read_manifest(data: bytes, where: str) -> Manifest:
+    """The manifest that the bytes state. Raises InputError with the key's path: paths that leave the wheelhouse are refused here."""
+    if len(data) > _LIMIT:
+        raise InputError(f"the manifest has {len(data)} bytes, more than {_LIMIT}", where=where)
+    try:
+        document = json.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"this is no manifest of a wheelhouse: {error}", where=where, hint="make the wheelhouse again") from None
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
+        raise InputError("this is no manifest of a wheelhouse: it states no schema", where=where)
+    if document["schema"] != SCHEMA:
+        raise InputError(
+            f"the manifest has schema {document['schema']}, and this hardtack reads {SCHEMA}",
+            where=where,
+            hint="use the hardtack that made the wheelhouse, or make it again",
+        )
+    reader = _Reader(where)
+    layout = document.get("layout")
+    if layout not in ("flat", "by-target"):
+        raise reader.fault("layout", f"{layout!r} is neither flat nor by-target")
+    targets = reader.mapping("targets", document.get("targets", {}))
+    gaps = reader.rows("gaps", document)
+    return Manifest(
+        layout=layout,
+        targets={
+            reader.component("targets", name): reader.mapping(f"targets.{name}", description) for name, description in targets.items()
+        },
+        files=tuple(reader.each("files", document, reader.file)),
+        pins=tuple(reader.each("pins", document, reader.pin)),
+        roots=tuple(reader.each("roots", document, reader.root)),
+        waivers=tuple(reader.each("waivers", document, reader.waiver)),
+        skews=tuple(reader.each("skews", document, reader.skew)),
+        gaps=tuple(gaps),
+        generated=tuple(reader.digests("generated", document)),
+        leftovers=tuple(reader.digests("leftovers", document)),
+    )
+
+
+class _Reader:
+    """Checks every value that it hands out; errors carry the path of the key."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def fault(self, place: str, reason: str) -> InputError:
+        return InputError(reason, where=f"{self.where}: {place}", hint="the manifest was damaged or edited; make the wheelhouse again")
+
+    def mapping(self, place: str, value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise self.fault(place, "this must be an object")
+        return value
+
+    def rows(self, name: str, document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        rows = document.get(name, [])
+        if not isinstance(rows, list):
+            raise self.fault(name, "this must be a list")
+        return [self.mapping(f"{name}[{position}]", row) for position, row in enumerate(rows)]
+
+    def each(self, name: str, document: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], T]) -> list[T]:
+        return [read(f"{name}[{position}]", row) for position, row in enumerate(self.rows(name, document))]
+
+    def text(self, place: str, row: Mapping[str, Any], key: str) -> str:
+        value = row.get(key)
+        if not isinstance(value, str):
+            raise self.fault(f"{place}.{key}", f"{value!r} is no string")
+        return value
+
+    def maybe(self, place: str, row: Mapping[str, Any], key: str) -> str | None:
+        return self.text(place, row, key) if row.get(key) is not None else None
+
+    def strings(self, place: str, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.fault(place, "this must be a list of strings")
+        return tuple(value)
+
+    def digest(self, place: str, value: Any) -> str:
+        if not isinstance(value, str) or not _SHA256.fullmatch(value):
+            raise self.fault(place, f"{value!r} is no sha256 in lower-case hexadecimal")
+        return value
+
+    def path(self, place: str, value: Any) -> str:
+        try:
+            safe_join(Path(), value if isinstance(value, str) else "")
+        except (HardtackError, IndexError):
+            raise self.fault(place, f"{value!r} is no path inside the wheelhouse") from None
+        return str(value)
+
+    def component(self, place: str, value: Any) -> str:
+        if not isinstance(value, str) or "/" in self.path(place, value):
+            raise self.fault(place, f"{value!r} is no plain name")
+        return value
+
+    def digests(self, name: str, document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        table = self.mapping(name, document.get(name, {}))
+        return [(self.path(name, path), self.digest(f"{name}.{path}", digest)) for path, digest in table.items()]
+
+    def choice(self, place: str, row: Mapping[str, Any], key: str, options: tuple[Any, ...], default: Any) -> Any:
+        value = row.get(key, default)
+        if value not in options:
+            raise self.fault(f"{place}.{key}", f"{value!r} is none of {', '.join(map(str, options))}")
+        return value
+
+    def file(self, place: str, row: Mapping[str, Any]) -> ManifestFile:
+        size = row.get("size")
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise self.fault(f"{place}.size", f"{size!r} is no size in bytes")
+        return ManifestFile(
+            filename=self.component(f"{place}.filename", row.get("filename")),
+            path=self.path(f"{place}.path", row.get("path")),
+            sha256=self.digest(f"{place}.sha256", row.get("sha256")),
+            size=size,
+            name=self.component(f"{place}.name", row.get("name")),
+            version=self.text(place, row, "version"),
+            targets=tuple(self.component(f"{place}.targets", name) for name in self.strings(f"{place}.targets", row.get("targets"))),
+            origin=self.text(place, row, "origin"),
+            index=self.maybe(place, row, "index"),
+            hash_source=self.choice(place, row, "hash-source", get_args(HashSource), "lock"),
+            build=self.build(f"{place}.build", row["build"]) if "build" in row else None,
+        )
+
+    def build(self, place: str, value: Any) -> BuildRecord:
+        row = self.mapping(place, value)
+        requires = self.mapping(f"{place}.requires", row.get("requires", {}))
+        return BuildRecord(
+            source=self.text(place, row, "source"),
+            source_sha256=self.text(place, row, "source-sha256"),
+            backend=self.text(place, row, "backend"),
+            requires={name: self.text(f"{place}.requires", requires, name) for name in requires},
+            sandbox=self.text(place, row, "sandbox"),
+            python=self.text(place, row, "python"),
+        )
+
+    def pin(self, place: str, row: Mapping[str, Any]) -> Pin:
+        return Pin(
+            target=self.component(f"{place}.target", row.get("target")),
+            name=self.text(place, row, "name"),
+            version=self.text(place, row, "version"),
+            filename=self.component(f"{place}.filename", row.get("filename")),
+            marker=self.maybe(place, row, "marker"),
+            requires_url=row.get("requires-url") is True,
+        )
+
+    def root(self, place: str, row: Mapping[str, Any]) -> LockedRoot:
+        return LockedRoot(
+            requirement=self.text(place, row, "requirement"),
+            origin=self.text(place, row, "origin"),
+            scope=self.choice(place, row, "scope", ("runtime", "development"), "runtime"),
+            extra=self.maybe(place, row, "extra"),
+            group=self.maybe(place, row, "group"),
+            targets=frozenset(self.strings(f"{place}.targets", row["targets"])) if "targets" in row else None,
+        )
+
+    def waiver(self, place: str, row: Mapping[str, Any]) -> Waiver:
+        return Waiver(
+            kind=self.choice(place, row, "kind", ("override", "exclude"), None),
+            requirement=self.text(place, row, "requirement"),
+            origin=self.text(place, row, "origin"),
+        )
+
+    def skew(self, place: str, row: Mapping[str, Any]) -> Skew:
+        versions = row.get("versions")
+        if not isinstance(versions, list):
+            raise self.fault(f"{place}.versions", "this must be a list")
+        pairs = []
+        for pair in versions:
+            if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
+                raise self.fault(f"{place}.versions", f"{pair!r} is no version with its targets")
+            pairs.append((pair[0], self.strings(f"{place}.versions", pair[1])))
+        return Skew(name=self.text(place, row, "name"), versions=tuple(pairs), reason=self.text(place, row, "reason"))
