@@ -109,9 +109,9 @@ class HashMismatch(IntegrityError):
 
     slug = "hash-mismatch"
 
-    def __init__(self, *, file: str, expected: str, actual: str, source: str) -> None:
+    def __init__(self, *, file: str, expected: str, actual: str, source: str, algorithm: str = "sha256") -> None:
         super().__init__(
-            f"{file} has sha256 {actual}, but {source} states {expected}",
+            f"{file} has {algorithm} {actual}, but {source} states {expected}",
             hint="the file was replaced on the index or altered on its way; do not use it before you know which",
         )
         self.file = file
