@@ -1,0 +1,112 @@
+"""Small projects of the usual backends, built for real, with their backends from the public index; and real archives, twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from hardtack.building.build import BuiltWheel, NeedsBuild, build_wheel, prepare_metadata
+from hardtack.building.environment import BuildEnvironment, build_environment
+from tests.building.projects import Bench, Source, archive_of, names
+
+pytestmark = pytest.mark.live
+
+CODE = {"mini/__init__.py": '"""A mini project."""\n\n__version__ = "1.0"\n'}
+NEEDS = "click>=8"
+
+
+def project(backend: str, requires: list[str], text: str) -> tuple[Mapping[str, str], str, list[str]]:
+    return {**CODE, "pyproject.toml": f'[build-system]\nrequires = {requires}\nbuild-backend = "{backend}"\n{text}'}, backend, requires
+
+
+STANDARD = f'[project]\nname = "mini"\nversion = "1.0"\ndescription = "x"\ndependencies = ["{NEEDS}"]\n'
+SETUP = f'from setuptools import setup\nsetup(name="mini", version="1.0", packages=["mini"], install_requires=["{NEEDS}"])\n'
+
+PROJECTS = {
+    "setuptools": project("setuptools.build_meta", ["setuptools>=77"], STANDARD),
+    "setuptools-without-pyproject": ({**CODE, "setup.py": SETUP}, "setuptools.build_meta:__legacy__", ["setuptools>=40.8.0"]),
+    "setup-requires": (
+        {**CODE, "setup.py": SETUP.replace("packages=", 'setup_requires=["toml"], packages=')},
+        "setuptools.build_meta:__legacy__",
+        ["setuptools"],
+    ),
+    "flit": project("flit_core.buildapi", ["flit_core>=3.9"], STANDARD),
+    "hatchling": project("hatchling.build", ["hatchling"], STANDARD),
+    "poetry": project(
+        "poetry.core.masonry.api",
+        ["poetry-core>=1.9"],
+        '[tool.poetry]\nname = "mini"\nversion = "1.0"\ndescription = "x"\nauthors = []\n[tool.poetry.dependencies]\nclick = ">=8"\n',
+    ),
+    "pdm": project("pdm.backend", ["pdm-backend"], STANDARD),
+}
+
+
+def build(bench: Bench, source: Source) -> BuiltWheel:
+    return build_wheel(
+        source.facts,
+        source.path,
+        python=bench.python,
+        uv=bench.uv,
+        uv_config=None,
+        sandbox=bench.sandbox,
+        work=bench.work,
+        source_date_epoch=1_577_836_800,
+        reporter=bench.reporter,
+        stop=bench.stop,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_the_usual_backends_build_twice_the_same(bench: Bench, tmp_path: Path, name: str) -> None:
+    files, backend, requires = PROJECTS[name]
+    source = archive_of(tmp_path, "mini", files, backend=backend, requires=requires)
+    first, second = build(bench, source), build(bench, source)
+    assert first.sha256 == second.sha256
+    assert "mini/__init__.py" in names(first.path)
+    assert all(digest for digest in first.record.requires.values()), "a build requirement without its digest"
+    answer = prepare_metadata(
+        source.facts,
+        source.path,
+        python=bench.python,
+        uv=bench.uv,
+        uv_config=None,
+        sandbox=bench.sandbox,
+        work=bench.work,
+        reporter=bench.reporter,
+        stop=bench.stop,
+        timeout=120,
+    )
+    assert answer.requires == (NEEDS,)
+
+
+def test_what_is_compiled_is_the_next_issues(bench: Bench, tmp_path: Path) -> None:
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n',
+        "setup.py": 'from setuptools import Extension, setup\nsetup(name="mini", version="1.0", ext_modules=[Extension("mini", ["mini.c"])])\n',
+        "mini.c": (
+            "#include <Python.h>\n"
+            'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "mini", 0, -1, 0};\n'
+            "PyMODINIT_FUNC PyInit_mini(void) { return PyModule_Create(&module); }\n"
+        ),
+    }
+    source = archive_of(tmp_path, "mini", files, backend="setuptools.build_meta", requires=["setuptools"])
+    with pytest.raises(NeedsBuild):
+        build(bench, source)
+
+
+def test_several_wheels_of_a_version_have_the_digest_of_the_one_taken(bench: Bench, tmp_path: Path) -> None:
+    from packaging.requirements import Requirement
+
+    made: BuildEnvironment = build_environment(
+        [Requirement("cython==3.0.12")],
+        python=bench.python,
+        uv=bench.uv,
+        uv_config=None,
+        folder=tmp_path / "work" / "env",
+        stop=bench.stop,
+    )
+    [digest] = made.installed.values()
+    assert len(digest) == 64
