@@ -9,9 +9,24 @@ import pytest
 
 from hardtack.building.build import BuiltWheel, NeedsBuild, build_wheel, prepare_metadata
 from hardtack.building.environment import BuildEnvironment, build_environment
+from hardtack.system import environ
+from hardtack.system.uv import find_uv
 from tests.building.projects import Bench, Source, archive_of, names
 
 pytestmark = pytest.mark.live
+
+# How this machine reaches the public index; everything else of its environment stays out.
+WAY = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "NO_PROXY", "no_proxy")
+
+
+@pytest.fixture
+def bench(bench: Bench) -> Bench:
+    """The bench with a uv that reaches the public index."""
+    environment = environ.variables()
+    network = {name: environment[name] for name in WAY if name in environment}
+    bench.uv = find_uv(bench.uv.cache_dir, environment, network=network)
+    return bench
+
 
 CODE = {"mini/__init__.py": '"""A mini project."""\n\n__version__ = "1.0"\n'}
 NEEDS = "click>=8"
@@ -85,7 +100,9 @@ def test_the_usual_backends_build_twice_the_same(bench: Bench, tmp_path: Path, n
 def test_what_is_compiled_is_the_next_issues(bench: Bench, tmp_path: Path) -> None:
     files = {
         "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n',
-        "setup.py": 'from setuptools import Extension, setup\nsetup(name="mini", version="1.0", ext_modules=[Extension("mini", ["mini.c"])])\n',
+        "setup.py": (
+            'from setuptools import Extension, setup\nsetup(name="mini", version="1.0", ext_modules=[Extension("mini", ["mini.c"])])\n'
+        ),
         "mini.c": (
             "#include <Python.h>\n"
             'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "mini", 0, -1, 0};\n'
