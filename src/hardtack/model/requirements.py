@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -32,7 +33,7 @@ class RootRequirement:
 
     ``requirement`` has a name always, found in the archive's or project's own metadata where the line gave only a URL or path.
     ``path`` is the absolute local path of a path or editable line. ``hashes`` are "algorithm:digest". ``extra`` and ``group`` (both
-    normalised) name the set that brought it, None for the plain dependencies.
+    normalised) name the set that brought it, None for the plain dependencies. ``config_settings`` are for its own build only.
     """
 
     requirement: Requirement
@@ -43,6 +44,19 @@ class RootRequirement:
     editable: bool = False
     extra: str | None = None
     group: str | None = None
+    config_settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexPin:
+    """A package that is to come from one index only, by that index's name, where ``marker`` holds and ``extra`` or ``group`` is selected."""
+
+    name: str
+    index: str
+    marker: Marker | None = None
+    extra: str | None = None
+    group: str | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +96,9 @@ class Requirements:
     ``roots`` holds every selected requirement, with the sets of extras and groups kept on each, so that a target's selection can choose
     among them. ``overrides`` replace what any package asks for that name; ``excludes`` drop a name wherever it is asked for (both
     are declared waivers of the proof). ``project_dir`` is the folder of the pyproject.toml, where there is one; ``project_name`` its
-    normalised name.
+    normalised name. ``extras`` and ``groups`` are all that the project has; the ``selected_`` ones are what the run takes of them, for
+    the targets that state no selection of their own. ``dynamic`` names the project's metadata that only a build can tell.
+    ``prerelease_packages`` may be pre-releases, on top of ``prereleases`` for all. ``notes`` are for the user's eyes.
     """
 
     roots: tuple[RootRequirement, ...]
@@ -98,3 +114,14 @@ class Requirements:
     project_dir: Path | None = None
     project_name: str | None = None
     config_settings: tuple[tuple[str, str], ...] = ()
+    index_pins: tuple[IndexPin, ...] = ()
+    extras: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    default_groups: frozenset[str] = frozenset()
+    selected_extras: frozenset[str] = frozenset()
+    selected_groups: frozenset[str] = frozenset()
+    dynamic: tuple[str, ...] = ()
+    prerelease_packages: frozenset[str] = frozenset()
+    prefer_binary: bool = False
+    build_constraints: tuple[RootRequirement, ...] = ()
+    notes: tuple[str, ...] = ()

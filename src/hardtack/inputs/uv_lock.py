@@ -1,0 +1,215 @@
+"""A project's uv.lock, through uv's own export: obeyed where it is fresh, refused where it is stale, never written."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from hardtack.errors import InputError, LockError, StaleLock
+from hardtack.inputs.pyproject import workspace_root
+from hardtack.inputs.text import parse_toml, read_toml
+from hardtack.model.lock import Edge
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.files import write_bytes
+from hardtack.system.process import Completed
+from hardtack.system.uv import GUARD_WORDS, Uv
+
+# The settings that uv compares with what the lock was made with. What else [tool.uv] may say (constraints, overrides, environments,
+# conflicts, sources, the workspace) uv takes for a part of the project, and reads it whatever the configuration is.
+_SETTINGS = (
+    "index",
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "no-index",
+    "resolution",
+    "prerelease",
+    "prerelease-package",
+    "fork-strategy",
+    "exclude-newer",
+    "exclude-newer-package",
+    "dependency-metadata",
+    "no-sources",
+    "no-sources-package",
+)
+_TIMEOUT = 300.0
+
+
+def export_uv_lock(
+    project_dir: Path,
+    uv: Uv,
+    *,
+    extras: frozenset[str],
+    groups: frozenset[str],
+    all_packages: bool,
+    guard_python: Path,
+    stop: Cancellation | None = None,
+    runtime: bool = True,
+) -> str:
+    """The lock of the project in ``project_dir`` as the text of a pylock.toml; its paths are relative to ``project_dir``.
+
+    Without network, without a resolution, and no code of the project or of an sdist is run: ``guard_python`` (of ``Uv.guard_interpreter``)
+    sees to that, and may be of a Python that the project does not allow. ``groups`` are exactly those that are taken. Conflicting extras
+    (``tool.uv.conflicts``) need an export each. ``runtime`` False leaves only the groups.
+
+    Raises StaleLock where pyproject.toml asks for something else than what was locked, InputError for an unknown or conflicting extra
+    or group. Where a local package's metadata is only told by running it, its freshness cannot be judged and is taken for granted.
+    """
+    root = workspace_root(project_dir) or project_dir
+    lock_path = root / "uv.lock"
+    lock = read_toml(lock_path)
+    command = ["export", "--format", "pylock.toml", "--no-header", "--no-default-groups"]
+    command += ["--all-packages"] if all_packages else []
+    command += [part for extra in sorted(extras) for part in ("--extra", extra)] if runtime else []
+    command += [part for group in sorted(groups) for part in ("--group" if runtime else "--only-group", group)]
+    with tempfile.TemporaryDirectory(prefix="hardtack-uv-") as temporary:
+        folder = Path(temporary)
+        config_file = folder / "uv.toml"
+        write_bytes(config_file, _settings(root, lock))
+
+        def run(python: Path, *more: str) -> Completed:
+            arguments = [*command, "--python", str(python), "--no-cache", *more]
+            return uv.run(arguments, cwd=project_dir, stop=stop, timeout=_TIMEOUT, offline=True, config_file=config_file)
+
+        python = guard_python
+        result = run(python, "--locked")
+        if result.code and "incompatible with the project's Python requirement" in result.stderr:
+            python = _disguised(uv, folder / "guard", guard_python, lock, stop)
+            result = run(python, "--locked")
+        if result.code and _needs_code(result.stderr):
+            # --frozen asks neither the project nor any interpreter.
+            result = run(python, "--frozen")
+        if result.code == 0:
+            return result.stdout
+        why = run(python, "--locked", "--verbose").stderr if _says_stale(result.stderr) else ""
+        raise _error(result, why, lock_path)
+
+
+def _settings(root: Path, lock: Mapping[str, Any]) -> bytes:
+    """What uv is to be configured with: the project's own settings that bear on the lock, and nothing of the user's or the machine's."""
+    import tomli_w
+
+    own = root / "uv.toml"
+    if own.is_file():
+        stated: Any = read_toml(own)
+    else:
+        tool = read_toml(root / "pyproject.toml").get("tool")
+        stated = tool.get("uv") if isinstance(tool, dict) else None
+    stated = stated if isinstance(stated, dict) else {}
+    settings = {key: stated[key] for key in _SETTINGS if key in stated}
+    options = lock.get("options")
+    # Where the lock's settings came from the user's uv configuration or a flag, they are in the lock alone, and do not make it stale.
+    if isinstance(options, dict):
+        for key, name in (("resolution-mode", "resolution"), ("prerelease-mode", "prerelease"), ("fork-strategy", "fork-strategy")):
+            if key in options:
+                settings.setdefault(name, options[key])
+        for name in ("exclude-newer-span", "exclude-newer"):
+            if name in options:
+                settings.setdefault("exclude-newer", options[name])
+    for key in ("index-url", "extra-index-url", "find-links"):
+        if key in settings:
+            value = settings[key]
+            settings[key] = [_located(item, root) for item in value] if isinstance(value, list) else _located(value, root)
+    indexes = [{**index, "url": _located(index.get("url"), root)} for index in settings.pop("index", []) if isinstance(index, dict)]
+    if indexes:
+        settings["index"] = indexes
+    return tomli_w.dumps(settings).encode()
+
+
+def _located(value: Any, root: Path) -> Any:
+    """A local index's path made absolute: our configuration file lies elsewhere."""
+    if not isinstance(value, str) or re.match(r"^[A-Za-z][A-Za-z0-9+.-]+:", value):
+        return value
+    return str((root / value).absolute())
+
+
+def _disguised(uv: Uv, folder: Path, base: Path, lock: Mapping[str, Any], stop: Cancellation | None) -> Path:
+    """A guard interpreter that says it is a Python which the lock allows, for none is needed to read a lock.
+
+    Raises LockError if no Python could satisfy the lock's requires-python.
+    """
+    version = _allowed(str(lock.get("requires-python", "")))
+    if version is None:
+        raise LockError(f"requires-python {lock.get('requires-python')!r} allows no Python", where="uv.lock")
+    python = uv.guard_interpreter(folder, base, stop=stop)
+    packages = next(path for pattern in ("lib/python*/site-packages", "Lib/site-packages") for path in folder.glob(pattern))
+    parts = tuple(str(version).split("."))
+    line = f"import platform; platform.python_version = lambda: {str(version)!r}; platform.python_version_tuple = lambda: {parts!r}\n"
+    write_bytes(packages / "hardtack-disguise.pth", line.encode())
+    return python
+
+
+def _allowed(text: str) -> Version | None:
+    try:
+        allowed = SpecifierSet(text)
+    except InvalidSpecifier:
+        return None
+    stated = [spec.version.removesuffix(".*") for spec in allowed]
+    candidates = [Version(f"3.{minor}.{patch}") for minor in range(40) for patch in (0, 99)]
+    for version in stated:
+        try:
+            release = (*Version(version).release, 0, 0, 0)[:3]
+        except InvalidVersion:
+            continue
+        candidates += [Version(f"{release[0]}.{release[1]}.{release[2] + step}") for step in (0, 1)]
+    return min((version for version in candidates if allowed.contains(version)), default=None)
+
+
+def _needs_code(stderr: str) -> bool:
+    return "Failed to generate package metadata" in stderr or GUARD_WORDS in stderr
+
+
+def _says_stale(stderr: str) -> bool:
+    return "needs to be updated" in stderr or "No solution found" in stderr or "network was disabled" in stderr
+
+
+def _error(result: Completed, why: str, lock_path: Path) -> LockError | InputError:
+    lines = [line for line in result.stderr.splitlines() if line.strip() and not re.match(r"Using C?Py|Using Python|Resolved \d", line)]
+    said = "\n".join(lines).removeprefix("error: ")
+    place = str(lock_path)
+    if "incompatible with the declared conflicts" in said:
+        return InputError(said, where=place, hint="give each of them a target of its own: [tool.hardtack.targets.NAME] extras = [...]")
+    if re.search(r"[Ee]xtra `[^`]*` (?:is|does)|[Gg]roup `[^`]*` (?:is|does)", said):
+        return InputError(said, where=place)
+    if re.search(r"[Ff]ailed to parse|unsupported (?:schema )?version|could not be read|not supported", said):
+        return InputError(said, where=place, hint="a newer uv may read it: pip install --upgrade uv")
+    if _says_stale(result.stderr) or "incompatible with the project's Python requirement" in said:
+        found = re.findall(r"(?:Resolving despite existing lockfile|Ignoring existing lockfile|existing lockfile \S+) due to (.*)", why)
+        because = f": {found[0].strip()}" if found else ""
+        reason = f"no longer says what the project asks for{because}"
+        return StaleLock(reason, where=place, hint="refresh it with `uv lock` and look at what changed, or leave it aside with --no-lock")
+    return LockError(f"uv cannot export it: {said}", where=place)
+
+
+def uv_lock_edges(text: str) -> dict[tuple[str, str | None], tuple[Edge, ...]]:
+    """What each package of a uv.lock needs, by (name, version); version None for a local package whose version is computed.
+
+    An edge's version is None where the lock has only one of that package. Groups are no edges. The markers hold only inside the lock's own
+    environments, and uv's stand-ins for conflicting extras (``extra == 'extra-4-name-cpu'``) are left in them.
+    """
+    tables = parse_toml(text, "uv.lock")
+    edges: dict[tuple[str, str | None], tuple[Edge, ...]] = {}
+    for package in tables.get("package", ()):
+        found = [_edge(item, None) for item in package.get("dependencies", ())]
+        for extra, items in (package.get("optional-dependencies") or {}).items():
+            found += [_edge(item, extra) for item in items]
+        key = (str(package["name"]), package.get("version"))
+        # One version may stand there twice, from two sources: what either needs is kept.
+        edges[key] = tuple(dict.fromkeys((*edges.get(key, ()), *found)))
+    return edges
+
+
+def _edge(item: Mapping[str, Any], extra: str | None) -> Edge:
+    return Edge(
+        name=str(item["name"]),
+        version=item.get("version"),
+        marker=item.get("marker"),
+        extras=tuple(item.get("extra", ())),
+        extra=extra,
+    )
