@@ -1,0 +1,126 @@
+"""Which names an archive's members may have, so that they mean one file, inside the destination, on every system."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+# Most names match this and nothing else needs to be asked but the device names and the length.
+_PLAIN = re.compile(
+    r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.+@=,~ -]*[A-Za-z0-9_+@=,~-])?)(?:/[A-Za-z0-9_.](?:[A-Za-z0-9_.+@=,~ -]*[A-Za-z0-9_+@=,~-])?)*/?"
+)
+_DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.[^/]*)?(?:/|$)", re.IGNORECASE)
+_RESERVED = re.compile(r'[<>:"|?*]')
+_LONGEST_COMPONENT, _LONGEST_NAME, _DEEPEST = 255, 4000, 100
+
+
+class NameFault(NamedTuple):
+    """What is wrong with a name. ``windows_only``: other systems can have such a file."""
+
+    reason: str
+    windows_only: bool = False
+
+
+def name_fault(name: str) -> NameFault | None:
+    """Why a member may not be called so, or None. Directories end in "/"."""
+    if len(name) <= _LONGEST_COMPONENT and _PLAIN.fullmatch(name) and "/./" not in name and "/../" not in name:
+        return _device_fault(name) if _DEVICE.search(name) else None
+    return _slow_fault(name)
+
+
+def _device_fault(name: str) -> NameFault:
+    return NameFault(f"{name!r} is the name of a device on Windows", windows_only=True)
+
+
+def _slow_fault(name: str) -> NameFault | None:
+    if not name:
+        return NameFault("a member has an empty name")
+    shown = repr(name) if len(name) <= 200 else repr(name[:200]) + "..."
+    if len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
+        return NameFault(f"{shown} has a name of {len(name)} characters")
+    for character in name:
+        kind = unicodedata.category(character)
+        # Cf: bidirectional overrides and zero-width characters make a name look like another.
+        if kind in ("Cc", "Cs", "Cf", "Zl", "Zp", "Cn", "Co"):
+            return NameFault(f"{shown} holds the control or invisible character U+{ord(character):04X}")
+    if name.startswith("/"):
+        return NameFault(f"{shown} is an absolute path")
+    if "\\" in name:
+        return NameFault(f"{shown} holds a backslash, which Windows reads as a separator")
+    if re.match(r"[A-Za-z]:", name):
+        return NameFault(f"{shown} begins with a drive letter")
+    parts = name.removesuffix("/").split("/")
+    if len(parts) > _DEEPEST:
+        return NameFault(f"{shown} is {len(parts)} folders deep")
+    for part in parts:
+        if part == "..":
+            return NameFault(f"{shown} climbs out with '..'")
+        if part in ("", "."):
+            return NameFault(f"{shown} is not written canonically: it has an empty or '.' component")
+        if len(part.encode("utf-8")) > _LONGEST_COMPONENT:
+            return NameFault(f"{shown} has a component of more than {_LONGEST_COMPONENT} bytes")
+    if _DEVICE.search(name):
+        return _device_fault(name)
+    for part in parts:
+        if part[-1] in ". " or part[0] == " ":
+            return NameFault(f"{shown}: Windows drops the dot or space at the edge of {part!r}", windows_only=True)
+    if reserved := _RESERVED.search(name):
+        return NameFault(f"{shown} holds {reserved.group()!r}, which Windows cannot have in a name", windows_only=True)
+    return None
+
+
+class Collision(NamedTuple):
+    """Two members that are one path, on every system or (``folded``) only where case and normal form don't count."""
+
+    first: str
+    second: str
+    reason: str
+    folded: bool
+
+
+def collisions(names: Iterable[str]) -> list[Collision]:
+    """Members that cannot exist beside each other. Directories end in "/"; a file's folders are implied."""
+    found: list[Collision] = []
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    explicit: set[str] = set()
+    for name in names:
+        if name.endswith("/"):
+            path = name[:-1]
+            if path in explicit:
+                found.append(Collision(path, path, "are in the archive twice", folded=False))
+            explicit.add(path)
+            _add_folders(path, folders, found)
+            continue
+        key = name.lower() if name.isascii() else fold(name)
+        other = files.setdefault(key, name)
+        if other is not name:
+            reason = "are in the archive twice" if other == name else "are one file where case or normal form does not count"
+            found.append(Collision(other, name, reason, folded=other != name))
+        _add_folders(name.rpartition("/")[0], folders, found)
+    found.extend(
+        Collision(files[key], folders[key], "are a file and a folder", folded=files[key] != folders[key])
+        for key in sorted(files.keys() & folders.keys())
+    )
+    return found
+
+
+def _add_folders(path: str, folders: dict[str, str], found: list[Collision]) -> None:
+    while path:
+        key = path.lower() if path.isascii() else fold(path)
+        other = folders.get(key)
+        if other == path:
+            return
+        if other is None:
+            folders[key] = path
+        else:
+            found.append(Collision(other, path, "are one folder where case or normal form does not count", folded=True))
+            return
+        path = path.rpartition("/")[0]
+
+
+def fold(name: str) -> str:
+    """What macOS and Windows compare: case folded, composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
