@@ -113,6 +113,10 @@ WRONG = {
         "    return wheel_name()\n"
     ),
     "nothing": "def build_wheel(*_): return wheel_name()\n",
+    "metadata-of-another": "def metadata(plain=metadata): return plain().replace('Name: mini', 'Name: other')\n",
+    "metadata-of-another-version": "def metadata(plain=metadata): return plain().replace('Version: 1.0', 'Version: 2.0')\n",
+    "record-with-wrong-digests": "def digest(data): return 'A' * 43\n",
+    "no-archive": "def write_wheel(path): open(path, 'w').write('wheel')\n",
     "no-wheel-name": ("def build_wheel(d, *_):\n    write_wheel(os.path.join(d, 'mini.zip'))\n    return 'mini.zip'\n"),
     "other-name-returned": (
         "def build_wheel(d, *_):\n    write_wheel(os.path.join(d, wheel_name()))\n    return 'mini-1.0-py2-none-any.whl'\n"

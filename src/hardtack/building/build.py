@@ -24,12 +24,14 @@ from hardtack.building.environment import BuildEnvironment, build_environment
 from hardtack.building.interpreter import Interpreter, fitting
 from hardtack.building.sandbox import Sandbox
 from hardtack.errors import BuildFault
+from hardtack.model.finding import Severity
 from hardtack.model.manifest import BuildRecord
-from hardtack.model.wheel import SdistFacts
+from hardtack.model.wheel import BadWheel, SdistFacts
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import remove
 from hardtack.system.uv import Uv
+from hardtack.wheelhouse.inspect import inspect_wheel
 from hardtack.wheelhouse.sdist import extract_sdist
 
 _ROUNDS = 4  # of "what else do you need?"
@@ -153,6 +155,7 @@ def build_wheel(
         ) as (backend, environment, interpreter):
             path = _the_one_wheel(facts, backend.output, backend.build())
             digest, size = _digest(path)
+            _judge(facts, path, digest)
             record = BuildRecord(
                 source=facts.filename,
                 source_sha256=facts.sha256,
@@ -266,6 +269,18 @@ def _the_one_wheel(facts: SdistFacts, output: Path, name: str) -> Path:
             hint="take a version that has wheels for this target, or put a wheel of it on one of your indexes",
         )
     return path
+
+
+def _judge(facts: SdistFacts, path: Path, digest: str) -> None:
+    """Refuse a wheel that would be refused from an index too: its archive, its RECORD, the name and version in its METADATA."""
+    judged = inspect_wheel(path, filename=path.name, sha256=digest)
+    if isinstance(judged, BadWheel):
+        wrong = [finding.message for finding in judged.findings if finding.severity is Severity.ERROR]
+        raise WrongWheel(
+            f"its backend {facts.backend!r} made a wheel that is not sound: {'; '.join(wrong)}",
+            where=facts.filename,
+            hint="nothing of this build was kept",
+        )
 
 
 def _pure(tag: Tag) -> bool:
