@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.message import Message
+from typing import Self
 
 from hardtack.errors import TransferFault
+from hardtack.indexing.http import Headers
 from hardtack.reporting import Reporter
 
 
 @dataclass
 class Reply:
-    """One answer. ``cut``: the body breaks off after so many bytes; ``hang``: after so many, nothing comes; ``pieces``: at most so many a read.
+    """One answer. ``cut``: the body breaks off after so many bytes (``reset``: with an error); ``hang``: after so many, nothing comes.
 
-    ``announce`` is the length that is told, "true" for the body's own, None for none. ``endless`` repeats the body for ever.
+    ``pieces``: at most so many bytes a read, after a ``pause`` in seconds. ``announce`` is the length that is told, "true" for the body's
+    own, None for none. ``endless`` repeats the body for ever.
     """
 
     body: bytes = b""
@@ -47,20 +49,18 @@ class FakeResponse:
         self._closed = threading.Event()
         self.status = reply.status
         self.url = url
-        self.headers = Message()
-        for name, value in reply.headers.items():
-            self.headers[name] = value
-        self.length = len(reply.body) if reply.announce == "true" else reply.announce if isinstance(reply.announce, int) else None
-        if reply.endless and reply.announce == "true":
-            self.length = None
+        self.headers: Mapping[str, str] = Headers(reply.headers)
+        self.length: int | None = reply.announce if isinstance(reply.announce, int) else None
+        if reply.announce == "true" and not reply.endless:
+            self.length = len(reply.body)
 
-    def __enter__(self) -> FakeResponse:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: memoryview | bytearray) -> int:
         reply = self._reply
         if self._closed.is_set():
             raise ValueError("read of closed file")
@@ -94,6 +94,9 @@ class FakeResponse:
     def close(self) -> None:
         self._closed.set()
 
+    def abort(self) -> None:
+        self._closed.set()
+
 
 Answer = Reply | Exception | Callable[[Request], Reply]
 
@@ -105,11 +108,9 @@ class FakeTransport:
         self._answers = {url: list(answer) if isinstance(answer, list) else [answer] for url, answer in answers.items()}
         self._lock = threading.Lock()
         self.requests: list[Request] = []
-        self.open_now = 0
-        self.open_most = 0
 
-    def open(self, url: str, *, headers: Mapping[str, str] = {}, method: str = "GET") -> FakeResponse:
-        request = Request(url, dict(headers))
+    def open(self, url: str, *, headers: Mapping[str, str] | None = None, method: str = "GET") -> FakeResponse:
+        request = Request(url, dict(headers or {}))
         with self._lock:
             self.requests.append(request)
             script = self._answers.get(url, [Reply(status=404)])

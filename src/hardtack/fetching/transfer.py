@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hardtack.errors import HardtackError, HashMismatch, IndexDenied, IndexFault, IntegrityError, Offline, TransferFault
+from hardtack.indexing.address import shown
 from hardtack.model.lock import HashSource
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
@@ -30,6 +31,8 @@ _TOLD_EVERY = 0.1
 # 408, 425 and 429 ask to come back; a 5xx is the server's trouble, not an answer.
 _COME_BACK = frozenset({408, 425, 429})
 _GONE = frozenset({404, 410})
+# So often a host is tried that cannot even be reached.
+_UNREACHED = 3
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -111,11 +114,12 @@ class Hosts:
 
 
 class _Broken(Exception):
-    def __init__(self, reason: str, *, wait: float | None = None, restart: bool = False) -> None:
+    def __init__(self, reason: str, *, wait: float | None = None, restart: bool = False, fault: HardtackError | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.wait = wait
         self.restart = restart
+        self.fault = fault
 
 
 class _Refused(Exception):
@@ -197,8 +201,7 @@ class Transfer:
             return
         if self._window_bytes < self._limits.slowest:
             self._stalled = True
-            with contextlib.suppress(OSError):
-                response.close()
+            _wake(response)
         self._window, self._window_bytes = now, 0
 
     def _urls(self, reasons: list[HardtackError]) -> Iterator[str]:
@@ -227,9 +230,9 @@ class Transfer:
 
     def _from(self, url: str, stream: FileIO) -> Landed:
         """Attempt one URL until it gives the file or is given up."""
-        host = urlsplit(url).netloc
+        host = urlsplit(url).netloc.rpartition("@")[2]
         if self._hosts.hopeless(host):
-            raise TransferFault(f"not tried: {host} gave nothing of several other files ({url})", hint="run again when it answers")
+            raise TransferFault(f"not tried: {host} gave nothing of several other files ({shown(url)})", hint="run again when it answers")
         self._progress = time.monotonic()
         self._validator = None
         failures = attempts = 0
@@ -240,16 +243,19 @@ class Transfer:
                 return self._attempt(url, host, stream)
             except _Broken as fault:
                 broken = fault
-            except TransferFault as fault:
-                broken = _Broken(str(fault))
+            except (IndexDenied, Offline):
+                raise
+            except IndexFault as fault:
+                # No connection, no name, no answer: what heals by itself cannot be told from what does not.
+                broken = _Broken(fault.reason, fault=fault)
             self._stop.check()
             if broken.restart:
                 self._start_over(stream)
             failures = 1 if self._furthest > before else failures + 1
             left = self._limits.stall - (time.monotonic() - self._progress)
-            if failures >= self._limits.attempts or attempts >= self._limits.attempts_in_all or left <= 0:
+            if failures >= (_UNREACHED if broken.fault else self._limits.attempts) or attempts >= self._limits.attempts_in_all or left <= 0:
                 self._hosts.failed(host)
-                raise self._given_up(url, broken)
+                raise broken.fault or self._given_up(url, broken)
             # Half of the wait is chance, so that what broke together does not come back together.
             wait = min(self._limits.backoff * 2 ** (failures - 1), self._limits.longest_wait) * random.uniform(0.5, 1)  # noqa: S311
             wait = min(max(wait, broken.wait or 0.0), left)
@@ -261,7 +267,7 @@ class Transfer:
         hint = "run again: what has arrived is kept" if self._wanted.sha256 and self._offset else "run again later"
         if broken.wait is not None and broken.wait > self._limits.stall:
             hint = f"the server asks to wait {broken.wait:.0f} s; run again then"
-        return TransferFault(f"given up: {broken.reason} ({url})", hint=hint)
+        return TransferFault(f"given up: {broken.reason} ({shown(url)})", hint=hint)
 
     def _attempt(self, url: str, host: str, stream: FileIO) -> Landed:
         wanted = self._wanted
@@ -273,7 +279,7 @@ class Transfer:
         self._stalled = False
         with self._faults():
             response = self._transport.open(url, headers=self._headers())
-        with contextlib.closing(response), self._stop.calls(response.close):
+        with response, self._stop.calls(lambda: _wake(response)):
             self._check_status(response, url, stream)
             length = self._expected(response, url)
             if not self._started:
@@ -294,11 +300,13 @@ class Transfer:
 
         try:
             yield
-        except (OSError, HTTPException, ValueError, AttributeError, TransferFault) as error:
+        except (OSError, HTTPException, ValueError, AttributeError, IndexFault) as error:
             # ValueError and AttributeError: the standard library's words for a read from what another thread has closed.
             self._stop.check()
             if self._stalled:
                 raise _Broken(self._stall_words()) from error
+            if isinstance(error, IndexFault) and not isinstance(error, TransferFault):
+                raise
             raise _Broken(str(error) or type(error).__name__) from error
 
     def _headers(self) -> dict[str, str]:
@@ -323,16 +331,16 @@ class Transfer:
         if status == 200:
             self._start_over(stream)
             if self._wanted.sha256 is None and _is_page(headers) and not self._wanted.filename.endswith((".html", ".htm")):
-                raise _Refused(f"{url} answers with a web page instead of the file", hint="does the index ask for a login?")
+                raise _Refused(f"{shown(url)} answers with a web page instead of the file", hint="does the index ask for a login?")
             self._validator = _validator(headers)
             return
         if status in _GONE:
             raise _Refused(
-                f"{url} is not there (status {status})", hint="it may have been deleted: lock again, or name the index that has it"
+                f"{shown(url)} is not there (status {status})", hint="it may have been deleted: lock again, or name the index that has it"
             )
         if status in _COME_BACK or status >= 500:
             raise _Broken(f"status {status}", wait=_retry_after(headers, time.time()))
-        raise _Refused(f"{url} answers with status {status}")
+        raise _Refused(f"{shown(url)} answers with status {status}")
 
     def _expected(self, response: Response, url: str) -> int | None:
         """How many bytes this answer has, None where nobody says."""
@@ -341,9 +349,9 @@ class Transfer:
             return None if stated is None else stated - self._offset
         total = self._offset + length
         if stated is not None and total != stated:
-            raise _Refused(f"{url} has {total} bytes, but {self._who()} states {stated}")
+            raise _Refused(f"{shown(url)} has {total} bytes, but {self._who()} states {stated}")
         if total > self._limits.largest:
-            raise _Refused(f"{url} has {total} bytes, more than the {self._limits.largest} that are taken of any file")
+            raise _Refused(f"{shown(url)} has {total} bytes, more than the {self._limits.largest} that are taken of any file")
         return length
 
     def _receive(self, response: Response, url: str, host: str, stream: FileIO, length: int | None) -> None:
@@ -362,7 +370,7 @@ class Transfer:
             now = time.monotonic()
             got += count
             if got > most:
-                raise _Refused(f"{url} is longer than the {self._offset - got + count + most} bytes that are taken of it")
+                raise _Refused(f"{shown(url)} is longer than the {self._offset - got + count + most} bytes that are taken of it")
             piece = buffer[:count]
             for digest in digests:
                 digest.update(piece)
@@ -454,6 +462,13 @@ class Transfer:
             "user": "the user's own hash",
             "first-seen": "the first fetch of it",
         }[self._wanted.hash_source]
+
+
+def _wake(response: Response) -> None:
+    """End another thread's read. Never by ``close``: that waits for the reader."""
+    abort = getattr(response, "abort", None)
+    if abort is not None:
+        abort()
 
 
 def _creating(name: str, flags: int) -> int:
