@@ -15,7 +15,8 @@ class Index:
     """A place that lists files by project. ``url`` has no credentials; ``origin`` says where the user named it.
 
     ``kind``: "simple" (PEP 503/691) or "flat" (find-links: a folder or a page). An ``explicit`` index serves only packages pinned to it.
-    ``stands_in_for``: URL prefixes whose files are to be looked for here by name and hash instead.
+    ``stands_in_for``: URL prefixes whose files are to be looked for here by name and hash instead. ``absent_status``: what this index
+    answers for a project that it does not have, besides 404 and 410 (some stores answer 403).
     """
 
     name: str
@@ -23,6 +24,7 @@ class Index:
     kind: Literal["simple", "flat"] = "simple"
     explicit: bool = False
     stands_in_for: tuple[str, ...] = ()
+    absent_status: tuple[int, ...] = ()
     origin: str = ""
 
 
