@@ -75,6 +75,7 @@ def test_twice_the_same_bytes_in_another_folder_and_umask(bench: Bench, tmp_path
         assert first.sha256 == second.sha256
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 def test_two_ordinary_builds_are_identical(bench: Bench, tmp_path: Path) -> None:
     assert build(bench, source(tmp_path)).sha256 == build(bench, source(tmp_path)).sha256
 
@@ -126,6 +127,7 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_result_is_refused(bench: Bench, tmp_path: Path, wrong: str) -> None:
     with pytest.raises(WrongWheel) as caught:
@@ -133,6 +135,13 @@ def test_a_wrong_result_is_refused(bench: Bench, tmp_path: Path, wrong: str) -> 
     assert caught.value.where == "mini-1.0.tar.gz"
     assert bench.reporter.finished == [None]
     assert not [path for path in bench.work.rglob("*") if path.name.endswith(".whl")], "something of a refused build stayed"
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap"], indirect=True)
+@pytest.mark.parametrize("wrong", ["name", "path-outside", "symlink", "two-wheels"])
+def test_a_wrong_result_is_refused_out_of_the_sandbox_too(bench: Bench, tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(WrongWheel):
+        build(bench, source(tmp_path, WRONG[wrong]))
 
 
 BAD_ANSWERS = {
@@ -160,6 +169,7 @@ BAD_ANSWERS = {
 }
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 @pytest.mark.parametrize("bad", BAD_ANSWERS)
 def test_a_bad_answer_is_refused(bench: Bench, tmp_path: Path, bad: str) -> None:
     with pytest.raises(BadBackend) as caught:
@@ -167,6 +177,7 @@ def test_a_bad_answer_is_refused(bench: Bench, tmp_path: Path, bad: str) -> None
     assert caught.value.where == "mini-1.0.tar.gz"
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 def test_a_backend_without_the_hook_is_a_build_fault(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(BuildFault, match="build_wheel"):
         build(bench, source(tmp_path, "del build_wheel\n"))
@@ -178,6 +189,7 @@ def test_a_backend_that_cannot_be_imported_is_a_build_fault(bench: Bench, tmp_pa
     assert "numpy_that_is_not_there" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 @pytest.mark.parametrize("tag", ["cp311-cp311-linux_x86_64", "py3-none-linux_x86_64", "cp311-abi3-manylinux_2_17_x86_64", "cp311-none-any"])
 def test_a_compiled_wheel_never_enters(bench: Bench, tmp_path: Path, tag: str) -> None:
     with pytest.raises(NeedsBuild) as caught:
@@ -315,6 +327,7 @@ def test_dynamic_requirements_are_installed_in_rounds(bench: Bench, tmp_path: Pa
     assert sorted(built.record.requires) == ["first==1.0", "second==2.0"]
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 def test_a_backend_that_is_never_content_is_ended(bench: Bench, tmp_path: Path) -> None:
     wheels = [(f"thing{number}", "1.0", {f"thing{number}.py": b""}) for number in range(9)]
     config = wheel_folder(tmp_path / "more", *wheels)
@@ -329,12 +342,14 @@ def test_a_backend_that_is_never_content_is_ended(bench: Bench, tmp_path: Path) 
         build(bench, endless, config=config)
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 def test_a_missing_build_requirement_is_named(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(BuildRequirementFault, match="no-such-backend") as caught:
         build(bench, source(tmp_path, requires=["no-such-backend>=3"]))
     assert caught.value.where == "mini-1.0.tar.gz"
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 def test_no_python_here_fits(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(NoPython, match=r">=9\.9") as caught:
         build(bench, source(tmp_path, requires_python=">=9.9"))
@@ -378,6 +393,7 @@ def test_metadata_by_the_hook(bench: Bench, tmp_path: Path) -> None:
     assert extras == {"nice"}
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 def test_static_metadata_runs_nothing(bench: Bench, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     trap = source(tmp_path, f"open({str(marker)!r}, 'w').close()\nraise SystemExit(1)\n", static=["click>=8", "rich; extra == 'nice'"])
@@ -404,6 +420,7 @@ LIES = {
 }
 
 
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 @pytest.mark.parametrize("lie", LIES)
 def test_metadata_of_something_else_is_refused(bench: Bench, tmp_path: Path, lie: str) -> None:
     hook = "" if "def prepare" in LIES[lie] else HOOK
