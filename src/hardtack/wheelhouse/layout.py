@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from hardtack.model.finding import Finding, Severity
 from hardtack.model.manifest import Manifest, ManifestFile
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.files import disk_faults, place, remove, safe_join, sweep, write_bytes
+from hardtack.system.files import disk_faults, place, remove, safe_join, write_bytes
 from hardtack.wheelhouse.manifest import MANIFEST_NAME, read_manifest, write_manifest
 from hardtack.wheelhouse.simple import IndexedFile, index_pages, requires_python
 
@@ -26,6 +27,8 @@ _METADATA_LIMIT = 64 * 1024 * 1024
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))})
 # Windows' MAX_PATH is 260; this leaves room for the folder that the wheelhouse lies in.
 _LONG_PATH = 180
+# The temporary names of system.files: mkstemp's, and those of links.
+_TEMPORARY = re.compile(r"\.hardtack-(?:[a-z0-9_]{8}|[0-9]+-[0-9a-f]{12})")
 
 
 class LayoutFault(HardtackError):
@@ -182,9 +185,11 @@ def stow(
         stop=stop or Cancellation(),
     )
     run.check()
+    if destination.exists() and not destination.is_dir():
+        raise LayoutFault("this is no folder", where=str(destination), hint="choose another --output")
     with disk_faults(destination, doing="cannot write"):
-        destination.mkdir(parents=True, exist_ok=True)
-    with _alone(destination, locks, run.reporter, run.stop):
+        _make_folder(run.destination)
+    with _alone(run.destination, locks, run.reporter, run.stop):
         return run.stow(prune=prune)
 
 
@@ -241,8 +246,11 @@ class _Stowing:
     def faults(self) -> Iterator[Finding]:
         for path in self.texts:
             safe_join(self.destination, path)
-            if path == MANIFEST_NAME or path.startswith("simple/") or path.lower().endswith(".whl"):
+            if path == MANIFEST_NAME or path.startswith("simple/") or path.lower().endswith((".whl", ".whl.metadata")):
                 yield Finding(code="name-collision", message=f"{path} is a name that the wheelhouse itself uses")
+        for target in self.manifest.targets:
+            if safe_join(self.destination, target).parent != self.destination or target.casefold() == "simple":
+                yield Finding(code="name-collision", message=f"{target!r} cannot be the name of a target's folder", target=target)
         for file in self.manifest.files:
             for path in file_paths(file, self.manifest.layout):
                 safe_join(self.destination, path)
@@ -253,9 +261,7 @@ class _Stowing:
 
     def stow(self, *, prune: bool) -> Manifest:
         self.before = self.read_before()
-        folders = {"", *(target for target in self.manifest.targets), *self.old_folders()}
-        for folder in folders:
-            sweep(self.destination / folder)
+        self.sweep()
         files = [dataclasses.replace(file, path=file_paths(file, self.manifest.layout)[0]) for file in self.manifest.files]
         indexed: dict[str, IndexedFile] = {}
         old_digests = dict(self.before.generated) if self.before else {}
@@ -283,8 +289,6 @@ class _Stowing:
             )
         self.stop.check()
         pages = index_pages(indexed.values())
-        for folder in {path.rpartition("/")[0] for path in pages}:
-            sweep(self.destination / folder)
         for path, data in sorted({**pages, **self.texts}.items()):
             self.text(path, data)
         written = dataclasses.replace(self.manifest, files=tuple(files), generated=tuple(sorted(self.generated.items())), leftovers=())
@@ -300,10 +304,19 @@ class _Stowing:
             self.reporter.warning(f"{error}; it is written anew", hint="files that only it called ours are taken for foreign ones")
             return None
 
-    def old_folders(self) -> set[str]:
-        if self.before is None:
-            return set()
-        return {path.rpartition("/")[0] for path in self.ours_before()}
+    def sweep(self) -> None:
+        """Remove what a killed run left under temporary names, in every folder that is ours. Nobody else writes here now."""
+        folders = {"", *self.manifest.targets, *(path.rpartition("/")[0] for path in self.ours_before())}
+        with contextlib.suppress(OSError):
+            folders.update(f"simple/{entry.name}" for entry in os.scandir(self.destination / "simple"))
+        for folder in sorted({*folders, "simple"}):
+            there = self.destination / folder
+            if there.is_symlink() or (folder and (self.destination / folder.partition("/")[0]).is_symlink()):
+                continue
+            with contextlib.suppress(OSError):
+                for entry in list(os.scandir(there)):
+                    if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                        Path(entry.path).unlink()
 
     def ours_before(self) -> dict[str, str]:
         """Every file that the earlier manifest calls ours, with its sha256."""
@@ -356,6 +369,8 @@ class _Stowing:
         """The final place of a relative path; nothing on the way to it may be a link that leads elsewhere."""
         final = safe_join(self.destination, path)
         self.refuse_links(final)
+        with disk_faults(final, doing="cannot write"):
+            _make_folder(final.parent)
         if final.is_dir() and not final.is_symlink():
             raise LayoutFault("a folder stands where a file must", where=str(final), hint="move it away, or choose another --output")
         return final
@@ -440,6 +455,16 @@ class _Stowing:
             except OSError:
                 break
         return True
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder and those above it, mode 0755 whatever the umask; folders that are there keep theirs."""
+    if path.is_dir():
+        return
+    _make_folder(path.parent)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+        path.chmod(0o755)
 
 
 def _is_same(final: Path, status: os.stat_result, sha256: str, *, known: bool) -> bool:

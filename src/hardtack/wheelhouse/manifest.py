@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -24,18 +24,15 @@ T = TypeVar("T")
 
 def write_manifest(manifest: Manifest) -> bytes:
     """The manifest as JSON: UTF-8, keys in a fixed order, rows sorted, one file or pin a line. The same manifest gives the same bytes."""
-    files = sorted(manifest.files, key=lambda file: (file.name, file.filename, file.path))
-    pins = sorted(manifest.pins, key=lambda pin: (pin.target, pin.name, pin.version, pin.marker or "", pin.filename))
-    roots = sorted(manifest.roots, key=lambda root: (root.requirement, root.origin, root.scope, root.extra or "", root.group or ""))
     sections: list[tuple[str, Any]] = [
         ("schema", manifest.schema),
         ("layout", manifest.layout),
         ("targets", {name: manifest.targets[name] for name in sorted(manifest.targets)}),
-        ("files", [_row(file) for file in files]),
-        ("pins", [_row(pin) for pin in pins]),
-        ("roots", [_row(root) for root in roots]),
-        ("waivers", [_row(waiver) for waiver in sorted(manifest.waivers, key=lambda w: (w.kind, w.requirement, w.origin))]),
-        ("skews", [_row(skew) for skew in sorted(manifest.skews, key=lambda skew: (skew.name, skew.versions))]),
+        ("files", _rows(manifest.files, "name", "filename", "path")),
+        ("pins", _rows(manifest.pins, "target", "name", "version")),
+        ("roots", _rows(manifest.roots, "requirement", "origin")),
+        ("waivers", _rows(manifest.waivers, "kind", "requirement")),
+        ("skews", _rows(manifest.skews, "name")),
         ("gaps", list(manifest.gaps)),
         ("generated", dict(sorted(manifest.generated))),
         ("leftovers", dict(sorted(manifest.leftovers))),
@@ -68,6 +65,11 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     return str(value)
+
+
+def _rows(items: Iterable[Any], *keys: str) -> list[dict[str, Any]]:
+    """Rows sorted by these keys, then by all that they say."""
+    return sorted((_row(item) for item in items), key=lambda row: (*(row[key] for key in keys), _compact(row)))
 
 
 def _row(item: Any) -> dict[str, Any]:

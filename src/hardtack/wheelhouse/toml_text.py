@@ -53,5 +53,7 @@ def array(name: str, items: Sequence[Any]) -> str:
 
 
 def instant(moment: datetime) -> str:
-    """An instant in UTC, as RFC 3339 writes it."""
+    """An instant in UTC, as RFC 3339 writes it; one without a zone is taken for UTC, as PEP 751 and the indexes mean it."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
