@@ -270,28 +270,11 @@ def test_a_read_only_store_serves_but_takes_nothing(store: Store) -> None:
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_the_order_that_survives_power_loss(tmp_path: Path) -> None:
     """The file is synced before it is renamed, its folder after (PROMISES: order seen in strace)."""
-    code = (
-        f"from pathlib import Path; from hardtack.wheelhouse.store import Store; Store(Path({str(tmp_path / 'files')!r})).add_bytes(b'x')"
-    )
-    log, store = tmp_path / "log", tmp_path / "files"
-    traced = subprocess.run(
-        [
-            "strace",
-            "-f",
-            "-y",
-            "-e",
-            "trace=fsync,rename,renameat,renameat2",
-            "-o",
-            str(log),
-            sys.executable,
-            "-c",
-            code,
-            str(tmp_path / "files"),
-        ],
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    code = "import pathlib, sys; from hardtack.wheelhouse.store import Store; Store(pathlib.Path(sys.argv[1])).add_bytes(b'x')"
+    log = tmp_path / "log"
+    trace = ["strace", "-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o", str(log)]
+    command = [*trace, sys.executable, "-c", code, str(tmp_path / "files")]
+    traced = subprocess.run(command, capture_output=True, check=False, timeout=60)
     if traced.returncode:
         pytest.skip("strace may not trace here")
     calls = re.findall(r"(fsync|rename\w*)\((.*?)\)\s*=", log.read_text())

@@ -201,7 +201,8 @@ class Transfer:
             return
         if self._window_bytes < self._limits.slowest:
             self._stalled = True
-            _wake(response)
+            # Never close(): that would wait for the reader.
+            response.abort()
         self._window, self._window_bytes = now, 0
 
     def _urls(self, reasons: list[HardtackError]) -> Iterator[str]:
@@ -279,7 +280,7 @@ class Transfer:
         self._stalled = False
         with self._faults():
             response = self._transport.open(url, headers=self._headers())
-        with response, self._stop.calls(lambda: _wake(response)):
+        with response, self._stop.calls(response.abort):
             self._check_status(response, url, stream)
             length = self._expected(response, url)
             if not self._started:
@@ -462,13 +463,6 @@ class Transfer:
             "user": "the user's own hash",
             "first-seen": "the first fetch of it",
         }[self._wanted.hash_source]
-
-
-def _wake(response: Response) -> None:
-    """End another thread's read. Never by ``close``: that waits for the reader."""
-    abort = getattr(response, "abort", None)
-    if abort is not None:
-        abort()
 
 
 def _creating(name: str, flags: int) -> int:
