@@ -1,3 +1,61 @@
-"""hardtack provisions Python for hosts without a package index."""
+"""hardtack provisions Python for hosts without a package index.
+
+>>> from pathlib import Path
+>>> from hardtack import BuildOptions, InputRequest, Request, build, verify
+>>> request = Request(inputs=InputRequest(requirements=("flask",)), targets=("py312-linux-x86_64",))
+>>> result = build(request, BuildOptions(output=Path("wheelhouse")))  # doctest: +SKIP
+>>> result.passed  # doctest: +SKIP
+True
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hardtack.indexing.settings import IndexFlags
+    from hardtack.inputs.read import InputRequest
+    from hardtack.reporting import Reporter
+    from hardtack.workflow.build import BuildResult, build
+    from hardtack.workflow.lock import LockResult, lock
+    from hardtack.workflow.request import BuildOptions, Request
+    from hardtack.workflow.verify import VerifyResult, verify
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BuildOptions",
+    "BuildResult",
+    "IndexFlags",
+    "InputRequest",
+    "LockResult",
+    "Reporter",
+    "Request",
+    "VerifyResult",
+    "build",
+    "lock",
+    "verify",
+]
+
+_HOMES = {
+    "BuildOptions": "hardtack.workflow.request",
+    "BuildResult": "hardtack.workflow.build",
+    "IndexFlags": "hardtack.indexing.settings",
+    "InputRequest": "hardtack.inputs.read",
+    "LockResult": "hardtack.workflow.lock",
+    "Reporter": "hardtack.reporting",
+    "Request": "hardtack.workflow.request",
+    "VerifyResult": "hardtack.workflow.verify",
+    "build": "hardtack.workflow.build",
+    "lock": "hardtack.workflow.lock",
+    "verify": "hardtack.workflow.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a verb where it is used first: `import hardtack` alone stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

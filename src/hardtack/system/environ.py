@@ -47,3 +47,13 @@ def scrubbed(environment: Mapping[str, str], **more: str) -> dict[str, str]:
     kept = {name: environment[name] for name in _PASSED if name in environment}
     kept.update(more)
     return kept
+
+
+def interpreter() -> Path:
+    """The Python that runs us."""
+    return Path(sys.executable)
+
+
+def python_version() -> tuple[int, int]:
+    """The minor version of the Python that runs us."""
+    return sys.version_info[:2]

@@ -1,0 +1,101 @@
+"""The command: its verbs, loaded only when they are called, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from hardtack import __version__
+from hardtack.errors import Cancelled, HardtackError
+
+_VERBS = {
+    "build": ("hardtack.cli.build", "Make a wheelhouse from a project, proven complete for every target."),
+    "lock": ("hardtack.cli.lock", "Choose versions and files for every target, and write them down."),
+    "verify": ("hardtack.cli.verify", "Judge a wheelhouse again: every file, and completeness for every target."),
+    "targets": ("hardtack.cli.targets", "Show the targets that hardtack knows, or what one name means."),
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        command: click.Command = importlib.import_module(_VERBS[name][0]).command
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, words) for name, (_, words) in _VERBS.items()])
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in _VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _VERBS, n=1)
+            words = f" Did you mean '{near[0]}'?" if near else f" The verbs are {', '.join(_VERBS)}."
+            raise click.UsageError(f"There is no verb '{args[0]}'.{words}")
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, "-V", "--version", message="hardtack %(version)s")
+def command() -> None:
+    """Provision Python for hosts without a package index.
+
+    From what a project already has, make a wheelhouse for every target, prove that nothing is missing, and only then carry it.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0 (done and proven), 1 (a finding or a failure), 2 (usage), or 130 (interrupted)."""
+    from hardtack.cli.output import render_error
+
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in args
+    try:
+        code = command.main(args, prog_name="hardtack", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        if as_json:
+            render_error(HardtackError(error.format_message()), as_json=True, slug="usage")
+        else:
+            error.show(sys.stderr)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        render_error(Cancelled("interrupted"), as_json=as_json)
+        return 130
+    except HardtackError as error:
+        render_error(error, as_json=as_json)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`hardtack ... | head`): not our failure, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    return int(code or 0)
+
+
+def interruptible(stop: Any) -> None:
+    """SIGINT and SIGTERM cancel ``stop`` and interrupt the main thread; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def handle(_number: int, _frame: object) -> None:
+        if stop.cancelled:
+            os._exit(130)
+        threading.Thread(target=stop.cancel, daemon=True).start()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handle)
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, handle)

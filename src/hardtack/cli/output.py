@@ -1,0 +1,55 @@
+"""What a person or a program reads: JSON on standard output, words on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hardtack.errors import HardtackError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA = 1
+
+
+def console(*, stderr: bool = True) -> Console:
+    """A console that respects NO_COLOR, CI and pipes."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def print_json(kind: str, data: Mapping[str, Any]) -> None:
+    """One JSON document on standard output: ``schema`` is raised when a field changes its meaning."""
+    print(json.dumps({"schema": SCHEMA, "kind": kind, **data}, indent=2, ensure_ascii=False))
+
+
+def render_error(error: HardtackError, *, as_json: bool, slug: str | None = None) -> None:
+    """An error: what, where, what to do."""
+    if as_json:
+        print_json("error", {"error": {"slug": slug or error.slug, "reason": error.reason, "where": error.where, "hint": error.hint}})
+        return
+    from rich.text import Text
+
+    out = console()
+    out.print(Text.assemble(("error: ", "bold red"), str(error)))
+    if error.hint:
+        out.print(Text.assemble(("  help: ", "bold cyan"), error.hint))
+    sys.stderr.flush()
+
+
+def plural(count: int, noun: str, several: str | None = None) -> str:
+    """ "1 wheel", "2 wheels"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {several or noun + 's'}"
+
+
+def megabytes(size: int) -> str:
+    """A size that a person compares at a glance (decimal units)."""
+    if size < 1_000_000:
+        return f"{size / 1000:.0f} kB"
+    if size < 1_000_000_000:
+        return f"{size / 1_000_000:.1f} MB"
+    return f"{size / 1_000_000_000:.2f} GB"

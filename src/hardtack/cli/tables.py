@@ -1,0 +1,301 @@
+"""Results as tables for people and as values for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hardtack.cli.output import console, megabytes, plural
+from hardtack.model.finding import Finding, Severity
+from hardtack.model.plan import Build, Gap, Plan, Take
+from hardtack.verifying.skew import note_skews
+
+if TYPE_CHECKING:
+    from hardtack.model.finding import Verdict
+    from hardtack.model.lock import Lock
+    from hardtack.model.manifest import ManifestFile
+    from hardtack.model.target import Target
+    from hardtack.targets.catalog import TargetRow
+    from hardtack.workflow.build import BuildResult
+    from hardtack.workflow.lock import LockResult
+    from hardtack.workflow.verify import VerifyResult
+
+_GRADES = {"metadata": "closure of METADATA", "resolver": "uv's resolver agrees", "installed": "installed offline"}
+_WEIGHTS = {Severity.ERROR: ("error", "bold red"), Severity.WARNING: ("warning", "bold yellow"), Severity.NOTE: ("note", "bold blue")}
+_MANY = 12
+
+
+def render_build(result: BuildResult, *, quiet: bool) -> None:
+    """What a build came to: the plan for a dry run, else the proof and the wheelhouse, or every gap."""
+    from rich.text import Text
+
+    out = console(stderr=False)
+    if result.verdict is None:
+        render_plan(result.plan)
+    render_findings(result.findings, quiet=quiet)
+    errors = sum(finding.severity is Severity.ERROR for finding in result.findings)
+    if result.verdict is None:
+        words = plural(errors, "gap") if errors else "no gap"
+        out.print(Text.assemble((f"Plan for {plural(len(result.targets), 'target')}: ", "bold"), words))
+        return
+    if not quiet:
+        _grades(result.verdict, result.manifest.files if result.manifest else ())
+    if not result.passed:
+        kept = f"; what there is lies in {result.output}" if result.stowed else f"; {result.output} is left as it was"
+        out.print(Text.assemble(("Not proven: ", "bold red"), f"{plural(errors, 'gap or fault', 'gaps or faults')}{kept}"))
+        return
+    assert result.manifest is not None
+    size = sum(file.size for file in result.manifest.files)
+    arrived = f"{plural(result.fetched, 'file')} fetched ({megabytes(result.received)})" if result.fetched else "nothing fetched"
+    made = f"{result.built} built" if result.built else "nothing built"
+    waived = f", with {plural(len(result.lock.waivers), 'waiver')}" if result.lock.waivers else ""
+    out.print(
+        Text.assemble(
+            ("Proven complete", "bold green"),
+            f" for {plural(len(result.targets), 'target')}{waived}: {plural(len(result.manifest.files), 'wheel')}"
+            f" ({megabytes(size)}) in {result.output}; {arrived}, {made}, {result.seconds:.1f} s",
+        )
+    )
+
+
+def render_plan(plan: Plan) -> None:
+    """The plan as a table: package x target."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("package", no_wrap=True)
+    for target in plan.targets:
+        table.add_column(target, no_wrap=True)
+    rows: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    for entry in plan.entries:
+        version = str(entry.package.version or "")
+        if isinstance(entry.decision, Take):
+            tag = entry.decision.file.filename.removesuffix(".whl").rsplit("-", 1)[-1]
+            cell = (f"{version} {'pure' if tag == 'any' else 'wheel'}", "green")
+        elif isinstance(entry.decision, Build):
+            cell = (f"{version} build", "yellow")
+        else:
+            cell = (f"{version} GAP", "bold red")
+        rows.setdefault(entry.package.name, {}).setdefault(entry.target, []).append(cell)
+    for name, cells in rows.items():
+        texts = []
+        for target in plan.targets:
+            here = cells.get(target)
+            if here is None:
+                texts.append(Text("-", style="dim"))
+                continue
+            text = Text()
+            for at, (words, style) in enumerate(here):
+                text.append(("\n" if at else "") + words, style=style)
+            texts.append(text)
+        table.add_row(name, *texts)
+    out = console(stderr=False)
+    out.soft_wrap = False
+    out.print(table, soft_wrap=True, crop=False)
+
+
+def render_findings(findings: Sequence[Finding], *, quiet: bool) -> None:
+    """Every finding, the gravest last, those that differ only in their target as one."""
+    from rich.text import Text
+
+    out = console()
+    order = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.ERROR: 2}
+    grouped: dict[tuple[Any, ...], list[Finding]] = {}
+    for finding in sorted(findings, key=lambda finding: order[finding.severity]):
+        if quiet and finding.severity is Severity.NOTE:
+            continue
+        words = finding.message.replace(finding.target, "{target}") if finding.target else finding.message
+        grouped.setdefault((finding.severity, finding.code, words, finding.package, finding.instead, finding.hint), []).append(finding)
+    for (severity, code, _, _, instead, hint), same in grouped.items():
+        word, style = _WEIGHTS[severity]
+        out.print(Text.assemble((f"{word}: ", style), same[0].message, (f"  [{code}]", "dim")))
+        targets = list(dict.fromkeys(finding.target for finding in same if finding.target))
+        if len(same) > 1 and targets:
+            out.print(Text.assemble(("  targets: ", "bold"), ", ".join(targets)))
+        required = list(dict.fromkeys(line for finding in same for line in finding.required_by))
+        for line in required[:_MANY]:
+            out.print(Text.assemble(("  required by: ", "bold"), line))
+        if len(required) > _MANY:
+            out.print(Text(f"  ... and {len(required) - _MANY} more"))
+        for line in instead[:_MANY]:
+            out.print(Text.assemble(("  there is: ", "bold"), line))
+        if len(instead) > _MANY:
+            out.print(Text(f"  ... and {len(instead) - _MANY} more (--json has them all)"))
+        if hint:
+            out.print(Text.assemble(("  help: ", "bold cyan"), hint))
+
+
+def _grades(verdict: Verdict, files: Sequence[ManifestFile]) -> None:
+    """How each target was proven."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("target", "wheels", "size", "proven by"):
+        table.add_column(heading, no_wrap=heading != "proven by", justify="right" if heading in ("wheels", "size") else "left")
+    for name, grades in verdict.grades:
+        own = [file for file in files if name in file.targets]
+        words = "; ".join(_GRADES[grade.value] for grade in grades) if grades else "[bold red]not proven[/]"
+        table.add_row(name, str(len(own)), megabytes(sum(file.size for file in own)), words)
+    console(stderr=False).print(table, soft_wrap=True)
+
+
+def render_verify(result: VerifyResult, *, quiet: bool) -> None:
+    """A wheelhouse's verdict."""
+    from rich.text import Text
+
+    verdict = result.verdict
+    render_findings(verdict.findings, quiet=quiet)
+    if not quiet:
+        _grades(verdict, result.manifest.files)
+    out = console(stderr=False)
+    if verdict.passed:
+        words = f" for {plural(len(verdict.grades), 'target')}: {plural(len(result.manifest.files), 'wheel')} in {result.folder}"
+        out.print(Text.assemble(("Proven complete", "bold green"), words))
+    else:
+        errors = sum(finding.severity is Severity.ERROR for finding in verdict.findings)
+        out.print(Text.assemble(("Not proven: ", "bold red"), plural(errors, "gap or fault", "gaps or faults")))
+
+
+def render_lock(result: LockResult, *, quiet: bool, check: bool) -> None:
+    """What locking came to."""
+    from rich.text import Text
+
+    if not quiet:
+        render_findings(note_skews((), result.lock.skews), quiet=False)
+    render_findings(result.findings, quiet=quiet)
+    if quiet:
+        return
+    out = console(stderr=False)
+    names = len({package.name for package in result.lock.packages})
+    words = f"{plural(names, 'package')} for {plural(len(result.lock.targets) or 1, 'target')}"
+    if check:
+        style, verb = ("bold green", "Up to date") if result.passed else ("bold red", "Stale")
+    else:
+        style, verb = ("bold green", "Locked" if result.changed else "Unchanged")
+    places = ", ".join(str(place) for place in ([result.path] if result.path else []) + list(result.exports))
+    out.print(Text.assemble((verb, style), f": {words} in {places}, {result.seconds:.1f} s"))
+
+
+def render_known(rows: Sequence[TargetRow]) -> None:
+    """The known targets."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("name", "platform", "Pythons", "also written"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(row.name, row.platform + (f" ({row.note})" if row.note else ""), ", ".join(row.pythons), ", ".join(row.aliases))
+    console(stderr=False).print(table, soft_wrap=False)
+
+
+def render_targets(targets: Sequence[Target]) -> None:
+    """What some targets mean."""
+    from rich.text import Text
+
+    out = console(stderr=False)
+    for target in targets:
+        out.print(Text(target.name, style="bold"))
+        out.print(f"  patches: {target.patches.specifier()}")
+        for name, value in sorted(target.environment.items()):
+            out.print(Text(f"  {name}: {value}"))
+        out.print(Text(f"  {len(target.tags)} tags, the best first: {', '.join(str(tag) for tag in target.tags[:6])}, ..."))
+
+
+def build_json(result: BuildResult) -> dict[str, Any]:
+    """A build for ``--json``."""
+    data: dict[str, Any] = {
+        "passed": result.passed,
+        "wheelhouse": str(result.output),
+        "stowed": result.stowed,
+        "inputs": [{"path": str(found.path), "kind": found.kind, "used": found.used, "why": found.why} for found in result.found],
+        "notes": list(result.notes),
+        "targets": [target.name for target in result.targets],
+        "plan": plan_json(result.plan),
+        "findings": [finding.as_json() for finding in result.findings],
+        "waivers": [{"kind": w.kind, "requirement": w.requirement, "origin": w.origin} for w in result.lock.waivers],
+        "skews": skews_json(result.lock),
+        "fetched": {"files": result.fetched, "bytes": result.received},
+        "built": result.built,
+        "seconds": round(result.seconds, 3),
+    }
+    if result.verdict is not None:
+        data["grades"] = {name: [grade.value for grade in grades] for name, grades in result.verdict.grades}
+        data["manifest-sha256"] = result.verdict.manifest_digest or None
+    if result.manifest is not None:
+        data["files"] = [
+            {
+                "filename": file.filename,
+                "path": file.path,
+                "sha256": file.sha256,
+                "size": file.size,
+                "name": file.name,
+                "version": file.version,
+                "targets": list(file.targets),
+                "origin": file.origin,
+                "hash-source": file.hash_source,
+            }
+            for file in result.manifest.files
+        ]
+    return data
+
+
+def plan_json(plan: Plan) -> list[Mapping[str, Any]]:
+    """Every decision of a plan."""
+    rows: list[Mapping[str, Any]] = []
+    for entry in plan.entries:
+        row: dict[str, Any] = {
+            "package": entry.package.name,
+            "version": str(entry.package.version) if entry.package.version else None,
+            "target": entry.target,
+            "marker": entry.marker,
+        }
+        if isinstance(entry.decision, Take):
+            row |= {"decision": "take", "file": entry.decision.file.filename}
+        elif isinstance(entry.decision, Build):
+            row |= {"decision": "build", "reason": entry.decision.reason}
+        elif isinstance(entry.decision, Gap):
+            row |= {"decision": "gap", "code": entry.decision.code, "reason": entry.decision.reason}
+        rows.append(row)
+    return rows
+
+
+def skews_json(lock: Lock) -> list[Mapping[str, Any]]:
+    """Version skew for ``--json``."""
+    return [
+        {"package": skew.name, "versions": {version: list(targets) for version, targets in skew.versions}, "why": skew.reason}
+        for skew in lock.skews
+    ]
+
+
+def lock_json(result: LockResult) -> dict[str, Any]:
+    """A lock for ``--json``."""
+    return {
+        "passed": result.passed,
+        "path": str(result.path) if result.path else None,
+        "changed": result.changed,
+        "exports": [str(path) for path in result.exports],
+        "packages": [
+            {
+                "name": package.name,
+                "version": str(package.version) if package.version else None,
+                "marker": str(package.marker or "") or None,
+            }
+            for package in result.lock.packages
+        ],
+        "targets": list(result.lock.targets),
+        "skews": skews_json(result.lock),
+        "findings": [finding.as_json() for finding in result.findings],
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def verify_json(result: VerifyResult) -> dict[str, Any]:
+    """A verdict for ``--json``."""
+    return {
+        "passed": result.verdict.passed,
+        "wheelhouse": str(result.folder),
+        "findings": [finding.as_json() for finding in result.verdict.findings],
+        "grades": {name: [grade.value for grade in grades] for name, grades in result.verdict.grades},
+        "manifest-sha256": result.verdict.manifest_digest,
+    }

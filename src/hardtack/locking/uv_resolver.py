@@ -1,0 +1,180 @@
+"""uv as the resolver: a project is made up in a folder of ours, locked and exported, and its answer read back."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from hardtack.errors import IndexFault, LockError
+from hardtack.locking.resolver import NeedsMetadata, NoSolution, Question, Resolution
+from hardtack.model.lock import LockedPackage
+from hardtack.model.requirements import FormatControl
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.files import write_bytes
+from hardtack.system.process import Completed
+from hardtack.system.uv import GUARD_WORDS, Uv
+from hardtack.wheelhouse.pylock import read_pylock
+from hardtack.wheelhouse.uv_lock import read_edges
+
+_PROJECT = "hardtack-roots"
+_CHATTER = ("Using CPython", "Using PyPy", "Resolved ", "warning: The `extra-build", "hint: While the active Python version")
+_UNREACHED = ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
+_UNBUILT = re.compile(r"Failed to (?:build|download and build|fetch|resolve)[^`]*`([^`@= ]+)\s*(?:==|@)\s*([^`]+)`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UvResolver:
+    """``uv lock`` and ``uv export`` on a made-up project.
+
+    ``settings`` are uv's own settings for the user's indexes (``index``, ``find-links``, ...). ``python`` is any interpreter here, of
+    whatever version: uv wants one to exist, and it runs nothing in it (its code is fenced by ``Uv.guard_interpreter``).
+    """
+
+    uv: Uv
+    python: Path
+    python_version: tuple[int, int]
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    stop: Cancellation
+
+    def resolve(self, question: Question, *, cached: bool = False) -> Resolution | NeedsMetadata | NoSolution:
+        """See ``Resolver``. Raises IndexFault where an index could not be asked, LockError where uv fails otherwise."""
+        self.uv.cache_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".hardtack-lock-", dir=self.uv.cache_dir) as name:
+            folder = Path(name)
+            project = folder / "project"
+            guard = self.uv.guard_interpreter(folder / "guard", self.python, stop=self.stop)
+            write_bytes(project / "pyproject.toml", tomli_w.dumps(self._pyproject(question)).encode())
+            write_bytes(folder / "uv.toml", tomli_w.dumps(self._uv_settings(question)).encode())
+            if question.preferences:
+                write_bytes(project / "uv.lock", self._preferences(question).encode())
+            locked = self._uv(["lock", "--python", str(guard)], folder, offline=cached or self.uv.offline)
+            if locked.code != 0 and cached and not self.uv.offline:
+                locked = self._uv(["lock", "--python", str(guard)], folder, offline=False)
+            if locked.code != 0:
+                return _failure(locked)
+            exported = self._uv(["export", "--frozen", "--format", "pylock.toml", "--python", str(guard)], folder, offline=True)
+            if exported.code != 0:
+                raise LockError(f"uv could not export what it locked: {_words(exported)}")
+            state = (project / "uv.lock").read_text(encoding="utf-8")
+            lock = read_pylock(exported.stdout, where="uv's export", base=project)
+            return Resolution(packages=_with_edges(lock.packages, state))
+
+    def _uv(self, arguments: Sequence[str], folder: Path, *, offline: bool) -> Completed:
+        return self.uv.run(arguments, cwd=folder / "project", stop=self.stop, offline=offline, config_file=folder / "uv.toml")
+
+    def _pyproject(self, question: Question) -> dict[str, Any]:
+        lowest = min(question.lowest_python, self.python_version)
+        direct = {canonicalize_name(Requirement(text).name) for text in question.requirements}
+        pinned: dict[str, list[dict[str, str]]] = {}
+        for pin in question.index_pins:
+            marker = {"marker": str(pin.marker)} if pin.marker else {}
+            pinned.setdefault(pin.name, []).append({"index": pin.index, **marker})
+        uv: dict[str, Any] = {
+            "package": False,
+            "environments": list(question.environments),
+            # A pin reaches packages that nobody names directly through a constraint without a specifier.
+            "constraint-dependencies": [*question.constraints, *sorted(set(pinned) - direct)],
+        }
+        if question.overrides:
+            uv["override-dependencies"] = list(question.overrides)
+        if question.excludes:
+            uv["exclude-dependencies"] = list(question.excludes)
+        if pinned:
+            uv["sources"] = {package: places if len(places) > 1 else places[0] for package, places in sorted(pinned.items())}
+        if "index" in self.settings:
+            uv["index"] = self.settings["index"]
+        return {
+            "project": {
+                "name": _PROJECT,
+                "version": "0",
+                "requires-python": f">={lowest[0]}.{lowest[1]}",
+                "dependencies": list(question.requirements),
+            },
+            "tool": {"uv": uv},
+        }
+
+    def _uv_settings(self, question: Question) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            **self.settings,
+            "fork-strategy": "fewest",
+            "no-build-isolation": True,
+            "prerelease": "allow" if question.prereleases else "if-necessary-or-explicit",
+            **_formats(question.formats),
+        }
+        if question.prerelease_packages and not question.prereleases:
+            settings["prerelease-package"] = dict.fromkeys(sorted(question.prerelease_packages), "allow")
+        if question.exclude_newer:
+            settings["exclude-newer"] = question.exclude_newer
+        if question.metadata:
+            settings["dependency-metadata"] = [
+                {
+                    "name": known.name,
+                    "version": known.version,
+                    "requires-dist": list(known.requires),
+                    "provides-extra": list(known.extras),
+                    **({"requires-python": known.requires_python} if known.requires_python else {}),
+                }
+                for known in question.metadata
+            ]
+        return settings
+
+    def _preferences(self, question: Question) -> str:
+        """A uv.lock of names and versions only: uv finds it out of date, and prefers its versions as it resolves anew."""
+        registry = next((index["url"] for index in self.settings.get("index", ()) if index.get("default")), "https://pypi.org/simple")
+        packages = [{"name": name, "version": str(version), "source": {"registry": registry}} for name, version in question.preferences]
+        lowest = min(question.lowest_python, self.python_version)
+        return tomli_w.dumps({"version": 1, "requires-python": f">={lowest[0]}.{lowest[1]}", "package": packages})
+
+
+def _formats(formats: FormatControl) -> dict[str, Any]:
+    """Our format control in uv's words: what must be a wheel must not be built, and the other way round."""
+    settings: dict[str, Any] = {}
+    for names, every, some in (
+        (formats.only_binary, "no-build", "no-build-package"),
+        (formats.no_binary, "no-binary", "no-binary-package"),
+    ):
+        if ":all:" in names:
+            settings[every] = True
+        elif names:
+            settings[some] = sorted(names)
+    return settings
+
+
+def _with_edges(packages: Sequence[LockedPackage], state: str) -> tuple[LockedPackage, ...]:
+    edges = read_edges(state, where="uv.lock")
+    by_name = {name: found for (name, _), found in edges.items()}
+    return tuple(
+        replace(
+            package,
+            dependencies=edges.get((package.name, str(package.version) if package.version else None), by_name.get(package.name, ())),
+        )
+        for package in packages
+    )
+
+
+def _failure(completed: Completed) -> NeedsMetadata | NoSolution:
+    words = _words(completed)
+    if GUARD_WORDS in words and (match := _UNBUILT.search(words)):
+        return NeedsMetadata(name=canonicalize_name(match[1]), version=match[2].strip())
+    if "No solution found" in words:
+        return NoSolution(explanation=words)
+    if any(
+        sign in words for sign in ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
+    ):
+        raise IndexFault(f"uv could not reach an index while locking: {words}", hint="-v shows the indexes in use and where they came from")
+    raise LockError(f"uv could not lock the requirements: {words}")
+
+
+def _words(completed: Completed) -> str:
+    """uv's message without its chatter about interpreters and our made-up project."""
+    lines = [line for line in completed.stderr.splitlines() if not line.startswith(_CHATTER)]
+    text = "\n".join(lines).strip().replace("your project's requirements", "the requirements")
+    return text.replace("your project", "the input").replace(_PROJECT, "the input")

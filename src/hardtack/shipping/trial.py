@@ -1,0 +1,144 @@
+"""Two proofs that are not ours: uv's resolver over a target's files alone, and a real installation with the network shut."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardtack.model.finding import Finding
+from hardtack.model.manifest import Pin
+from hardtack.model.target import Target
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.files import place, write_bytes
+from hardtack.system.process import Completed
+from hardtack.system.uv import Uv
+
+_TIME_LIMIT = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFile:
+    """A wheel of the target: its name, where it lies, and its sha256."""
+
+    filename: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is tried: a target, its exact pins, and its files by name."""
+
+    target: Target
+    pins: tuple[Pin, ...]
+    files: Mapping[str, TrialFile]
+
+
+def uv_platform(target: Target) -> str | None:
+    """The target's platform as ``uv --python-platform`` names it, None where uv has no name for exactly it (PEERS: E9)."""
+    platform = target.platform
+    if target.free_threaded or target.implementation != "cpython" or platform.plain_linux:
+        return None
+    if platform.os == "windows":
+        return {"x86_64": "x86_64-pc-windows-msvc", "x86": "i686-pc-windows-msvc", "arm64": "aarch64-pc-windows-msvc"}.get(platform.arch)
+    if platform.os == "macos":
+        return {"x86_64": "x86_64-apple-darwin", "arm64": "aarch64-apple-darwin"}.get(platform.arch)
+    if platform.os == "linux" and platform.libc == "glibc" and platform.arch in ("x86_64", "aarch64"):
+        floors = {(2, 17), (2, 28), *((2, minor) for minor in range(31, 41))}
+        if platform.floor in floors:
+            return f"{platform.arch}-manylinux_{platform.floor[0]}_{platform.floor[1]}"
+    return None
+
+
+def second_opinion(
+    trial: Trial, requirements: Sequence[str], *, overrides: Sequence[str] = (), uv: Uv, stop: Cancellation
+) -> tuple[Finding, ...] | None:
+    """Ask uv's resolver, offline, to solve ``requirements`` from the target's files alone, at the first patch of its range.
+
+    Returns None where uv cannot name the target, else its objection, if it has one.
+    """
+    platform = uv_platform(trial.target)
+    if platform is None:
+        return None
+    with _folder(trial, uv) as place_:
+        folder = Path(place_)
+        write_bytes(folder / "roots.txt", ("\n".join(requirements) + "\n").encode())
+        write_bytes(folder / "constraints.txt", _constraints(trial).encode())
+        command = ["pip", "install", "--dry-run", "--no-index", "--find-links", str(folder / "wheels"), "--only-binary", ":all:"]
+        command += ["--target", str(folder / "into"), "--python-platform", platform, "--no-build-isolation"]
+        command += ["--python-version", trial.target.patches.points(())[0], "--prerelease", "allow"]
+        command += ["-r", str(folder / "roots.txt"), "-c", str(folder / "constraints.txt")]
+        if overrides:
+            write_bytes(folder / "overrides.txt", ("\n".join(overrides) + "\n").encode())
+            command += ["--overrides", str(folder / "overrides.txt")]
+        answer = _run(command, trial, folder, uv, stop)
+    if answer.code == 0:
+        return ()
+    return (
+        Finding(
+            code="second-opinion",
+            message=f"uv's resolver cannot solve the requirements from the target's files: {_words(answer)}",
+            target=trial.target.name,
+            hint="`hardtack verify` names every gap at once; this is the first that uv saw",
+        ),
+    )
+
+
+def install(trial: Trial, *, python: Path, uv: Uv, stop: Cancellation) -> tuple[Finding, ...]:
+    """Install the target's exact list into a fresh environment of ``python``, offline and by hash, and let uv check the result."""
+    with _folder(trial, uv) as place_:
+        folder = Path(place_)
+        write_bytes(folder / "requirements.txt", _exact(trial).encode())
+        made = _run(["venv", "--quiet", "--python", str(python), str(folder / "env")], trial, folder, uv, stop)
+        if made.code != 0:
+            return (_failed(trial, "no environment could be made", made),)
+        inside = ["--python", str(folder / "env")]
+        command = ["pip", "install", "--no-index", "--find-links", str(folder / "wheels"), "--only-binary", ":all:", "--no-deps"]
+        installed = _run([*command, "--require-hashes", "-r", str(folder / "requirements.txt"), *inside], trial, folder, uv, stop)
+        if installed.code != 0:
+            return (_failed(trial, "installing from the wheelhouse failed", installed),)
+    return ()
+
+
+def _failed(trial: Trial, what: str, answer: Completed) -> Finding:
+    return Finding(code="install-failed", message=f"{what}: {_words(answer)}", target=trial.target.name)
+
+
+def _run(command: Sequence[str], trial: Trial, folder: Path, uv: Uv, stop: Cancellation) -> Completed:
+    del trial
+    return uv.run(command, cwd=folder, stop=stop, timeout=_TIME_LIMIT, offline=True)
+
+
+def _folder(trial: Trial, uv: Uv) -> tempfile.TemporaryDirectory[str]:
+    """A folder on the cache's disk that holds the target's wheels under their names, by hard link."""
+    uv.cache_dir.mkdir(parents=True, exist_ok=True)
+    made = tempfile.TemporaryDirectory(prefix=".hardtack-trial-", dir=uv.cache_dir, ignore_cleanup_errors=True)
+    wheels = Path(made.name) / "wheels"
+    wheels.mkdir()
+    try:
+        for file in trial.files.values():
+            place(file.path, wheels / file.filename)
+    except BaseException:
+        made.cleanup()
+        raise
+    return made
+
+
+def _constraints(trial: Trial) -> str:
+    return "".join(f"{pin.name}=={pin.version}{_marker(pin)}\n" for pin in trial.pins)
+
+
+def _exact(trial: Trial) -> str:
+    lines = [f"{pin.name}=={pin.version}{_marker(pin)} --hash=sha256:{trial.files[pin.filename].sha256}\n" for pin in trial.pins]
+    return "".join(lines)
+
+
+def _marker(pin: Pin) -> str:
+    return f" ; {pin.marker}" if pin.marker else ""
+
+
+def _words(answer: Completed) -> str:
+    lines = [line.strip() for line in answer.stderr.splitlines() if line.strip() and not line.startswith(("Using ", "Resolved "))]
+    return " ".join(lines)[:2000] or f"exit code {answer.code}"

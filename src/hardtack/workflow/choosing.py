@@ -1,0 +1,201 @@
+"""Obtain the lock of a run: obeyed where one exists, remembered where nothing changed, else made."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from packaging.version import Version
+
+from hardtack.building.sandbox import find_sandbox
+from hardtack.errors import HardtackError, InputError, LockError, StaleLock
+from hardtack.inputs.read import read_inputs
+from hardtack.inputs.uv_lock import export_uv_lock
+from hardtack.locking.classes import selections
+from hardtack.locking.lock import LockSettings, lock, locked_roots, merge_locks, selected_roots
+from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
+from hardtack.locking.uv_resolver import UvResolver
+from hardtack.model.index import IndexFile
+from hardtack.model.lock import Lock, LockedPackage, LockedRoot
+from hardtack.model.target import Target
+from hardtack.reporting import Reporter
+from hardtack.system import environ
+from hardtack.system.cancellation import Cancellation
+from hardtack.targets.catalog import describe
+from hardtack.wheelhouse.pylock import read_pylock, read_target_descriptions
+from hardtack.wheelhouse.uv_lock import read_edges
+from hardtack.workflow.making import describe_source
+from hardtack.workflow.reading import Job
+from hardtack.workflow.supplies import Supplies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """A lock for the run. ``obeyed``: it was there and is the user's; ``unchanged``: nothing was resolved to have it."""
+
+    lock: Lock
+    obeyed: bool = False
+    unchanged: bool = False
+
+
+def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellation, remembered: Path | None = None) -> Chosen:
+    """The lock for a job.
+
+    ``remembered`` is where an earlier run left its lock: the same if the inputs are, else what it chose is kept where it can be.
+    Raises StaleLock where a lock that is to be obeyed does not answer the project any more.
+    """
+    if job.lock_file is not None:
+        reporter.stage("reading", detail=job.lock_file.path.name)
+        if job.lock_file.kind == "uv.lock":
+            return Chosen(lock=_from_uv_lock(job, supplies, stop), obeyed=True, unchanged=True)
+        return Chosen(lock=_from_pylock(job, job.lock_file.path), obeyed=True, unchanged=True)
+    digest = job.digest()
+    previous = _previous(remembered)
+    if previous is not None and not job.options.upgrade and _answers(previous, digest, job.targets):
+        return Chosen(lock=previous[0], unchanged=True)
+    reporter.stage("locking")
+    interpreter = environ.interpreter()
+    resolver = UvResolver(
+        uv=supplies.uv, python=interpreter, python_version=environ.python_version(), settings=supplies.uv_settings, stop=stop
+    )
+
+    def availability(name: str) -> Mapping[Version, Sequence[IndexFile]]:
+        found: dict[Version, tuple[IndexFile, ...]] = {}
+        for page in supplies.client.files(name):
+            for version, files in page.files.items():
+                found[version] = (*found.get(version, ()), *files)
+        return found
+
+    def describe_unbuilt(question: NeedsMetadata) -> KnownMetadata:
+        sandbox = find_sandbox(job.environment, require=job.options.require_sandbox, reporter=reporter)
+        return describe_source(
+            question, availability(question.name), supplies, sandbox=sandbox, python=interpreter, reporter=reporter, stop=stop
+        )
+
+    try:
+        made = lock(
+            job.requirements,
+            job.targets,
+            resolver=resolver,
+            availability=availability,
+            describe=describe_unbuilt,
+            settings=LockSettings(
+                previous=previous[0] if previous is not None else None,
+                upgrade=job.options.upgrade,
+                exclude_newer=job.exclude_newer,
+                inputs_digest=digest,
+            ),
+            reporter=reporter,
+        )
+    except LockError:
+        _ask_the_indexes(job, supplies)
+        raise
+    return Chosen(lock=made)
+
+
+def _ask_the_indexes(job: Job, supplies: Supplies) -> None:
+    """A resolver may take "denied" for "not there": ask for each root ourselves, so that an index's own fault is what is told."""
+    for name in sorted({root.requirement.name for root in job.requirements.roots if root.requirement.url is None}):
+        supplies.client.files(name)
+
+
+def _previous(path: Path | None) -> tuple[Lock, Mapping[str, Mapping[str, object]]] | None:
+    if path is None or not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = read_pylock(text, where=str(path), base=path.parent)
+    except (OSError, HardtackError, UnicodeDecodeError):
+        return None  # what an earlier run left is a convenience, never a reason to fail
+    return (found, read_target_descriptions(text)) if found.origin == "hardtack" else None
+
+
+def _answers(previous: tuple[Lock, Mapping[str, Mapping[str, object]]], digest: str, targets: Sequence[Target]) -> bool:
+    found, descriptions = previous
+    return found.inputs_digest == digest and {target.name: describe(target) for target in targets} == dict(descriptions)
+
+
+def _from_pylock(job: Job, path: Path) -> Lock:
+    text = path.read_text(encoding="utf-8")
+    found = read_pylock(text, where=str(path), base=path.parent)
+    if found.origin != "hardtack":
+        # It names no roots: everything that it locks is asked for, each package by its exact version.
+        return replace(found, roots=_roots_of_everything(found, path))
+    missing = [target.name for target in job.targets if target.name not in found.targets]
+    if missing:
+        raise StaleLock(
+            f"it was not made for {', '.join(missing)}",
+            where=str(path),
+            hint=f"lock again: hardtack lock {' '.join(f'-t {name}' for name in [*found.targets, *missing])}",
+        )
+    if job.inputs.lock_file is None:
+        asked = read_inputs(replace(job.inputs, use_lock=False), job.configuration, environment=job.environment, fetch_text=_no_urls)
+        asked = replace(asked, formats=job.formats, prereleases=asked.prereleases)
+        if job.digest(asked) != found.inputs_digest:
+            raise StaleLock(
+                "it was made from other requirements or settings than the project has now",
+                where=str(path),
+                hint="`hardtack lock` makes it anew; `--no-lock` leaves it aside; `--lock-file` obeys it all the same",
+            )
+    return found
+
+
+def _no_urls(url: str) -> str:
+    raise InputError("a requirements file behind a URL cannot be compared with a lock", where=url)
+
+
+def _roots_of_everything(found: Lock, path: Path) -> tuple[LockedRoot, ...]:
+    roots = []
+    for package in found.packages:
+        exact = f"=={package.version}" if package.version is not None else ""
+        marker = f" ; {package.marker}" if package.marker is not None and not _has_sets(str(package.marker)) else ""
+        roots.append(LockedRoot(requirement=f"{package.name}{exact}{marker}", origin=path.name))
+    return tuple(roots)
+
+
+def _has_sets(marker: str) -> bool:
+    return "extras" in marker or "dependency_groups" in marker
+
+
+def _from_uv_lock(job: Job, supplies: Supplies, stop: Cancellation) -> Lock:
+    """uv's own export of the project's uv.lock, one for each selection among the targets."""
+    assert job.lock_file is not None
+    path = job.lock_file.path
+    members_of_workspace = _is_workspace(path.parent / "pyproject.toml") and path.parent == job.project_dir
+    edges = read_edges(path.read_text(encoding="utf-8"), where=str(path))
+    parts: list[tuple[Lock, tuple[Target, ...]]] = []
+    supplies.cache_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".hardtack-export-", dir=supplies.cache_dir) as folder:
+        guard = supplies.uv.guard_interpreter(Path(folder) / "guard", environ.interpreter(), stop=stop)
+        for selection, members in selections(job.targets):
+            text = export_uv_lock(
+                path.parent,
+                supplies.uv,
+                extras=selection.extras or frozenset(),
+                groups=selection.groups or frozenset(),
+                all_packages=members_of_workspace,
+                runtime="runtime" in job.inputs.sets,
+                guard_python=guard,
+                stop=stop,
+            )
+            found = read_pylock(text, where=str(path), base=path.parent)
+            packages = tuple(
+                replace(package, dependencies=edges.get((package.name, str(package.version) if package.version else None), ()))
+                for package in found.packages
+                if not _is_project(package, job)
+            )
+            roots = locked_roots(selected_roots(job.requirements, selection))
+            parts.append((replace(found, packages=packages, roots=roots), members))
+    return replace(merge_locks(parts), origin="uv.lock", inputs_digest=job.digest())
+
+
+def _is_workspace(pyproject: Path) -> bool:
+    return "workspace" in tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("uv", {})
+
+
+def _is_project(package: LockedPackage, job: Job) -> bool:
+    """The project itself: its requirements are provisioned, its own wheel is the user's to bring."""
+    return package.name == job.requirements.project_name and package.source is not None and package.source.kind == "directory"

@@ -1,0 +1,148 @@
+"""``lock``: versions and files for every target, written down and exported."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hardtack.errors import UsageError
+from hardtack.fetching.download import fetch
+from hardtack.locking.exports import export, parse_export_spec
+from hardtack.model.finding import Finding, Severity
+from hardtack.model.lock import Lock
+from hardtack.planning.plan import Policy, plan
+from hardtack.reporting import Reporter
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.files import write_bytes
+from hardtack.targets.catalog import describe
+from hardtack.verifying.integrity import check_user_hashes
+from hardtack.wheelhouse.pylock import read_pylock, write_pylock
+from hardtack.workflow.choosing import choose
+from hardtack.workflow.making import wanted_file
+from hardtack.workflow.reading import Job, read_job
+from hardtack.workflow.request import BuildOptions, Request
+from hardtack.workflow.supplies import Supplies, open_supplies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockResult:
+    """What locking came to. ``changed``: the file's content is another than before (with ``check``: would be)."""
+
+    lock: Lock
+    path: Path | None
+    changed: bool
+    exports: tuple[Path, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """True if nothing is wrong with the lock."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def lock(
+    request: Request | None = None,
+    *,
+    output: Path | None = None,
+    exports: Sequence[str] = (),
+    check: bool = False,
+    upgrade: frozenset[str] = frozenset(),
+    reporter: Reporter | None = None,
+    stop: Cancellation | None = None,
+) -> LockResult:
+    """Lock for all targets, and write ``output`` (pylock.toml beside the project by default) and each export ("FORMAT:PATH").
+
+    An unchanged input keeps every version; ``upgrade`` names packages to choose anew (":all:": every one). ``check`` writes nothing, and
+    finds whether the file that is there still says what would be written.
+    """
+    began = time.monotonic()
+    request = request or Request()
+    reporter = reporter or Reporter()
+    stop = stop or Cancellation()
+    specs = [parse_export_spec(text) for text in exports]
+    reporter.stage("reading")
+    fresh = replace(request, inputs=replace(request.inputs, use_lock=request.inputs.lock_file is not None))
+    job = read_job(fresh, BuildOptions(upgrade=upgrade), reporter=reporter, stop=stop)
+    path = output or job.project_dir / "pylock.toml"
+    _guard_foreign(path)
+    with open_supplies(
+        job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
+    ) as supplies:
+        chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=path)
+        found = chosen.lock if chosen.obeyed else _with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
+    findings = list(check_user_hashes(job.requirements.roots, found))
+    texts: dict[Path, str] = {}
+    if not chosen.obeyed:
+        texts[path] = write_pylock(found, target_descriptions={target.name: describe(target) for target in job.targets})
+    for spec in specs:
+        for name, text in export(found, spec, job.targets).items():
+            texts[job.project_dir / name] = text
+    changed = [place for place, text in texts.items() if _read(place) != text]
+    if check:
+        findings += [
+            Finding(
+                code="stale-lock",
+                message=f"{place} does not say what the project asks for now",
+                file=str(place),
+                hint="`hardtack lock` writes it anew",
+            )
+            for place in changed
+        ]
+    else:
+        for place in changed:
+            write_bytes(place, texts[place].encode())
+    return LockResult(
+        lock=found,
+        path=None if chosen.obeyed else path,
+        changed=bool(changed),
+        exports=tuple(place for place in texts if place != path),
+        findings=tuple(findings),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _with_digests(lock: Lock, job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellation) -> Lock:
+    """The lock with a digest for every file that the targets take: those that no index states are fetched once and hashed."""
+    from hardtack.model.plan import Take
+
+    unstated = {
+        (entry.decision.file.filename, entry.decision.file.url): entry.decision.file
+        for entry in plan(lock, job.targets, Policy(formats=job.formats)).entries
+        if isinstance(entry.decision, Take) and entry.decision.file.sha256 is None
+    }
+    if not unstated:
+        return lock
+    reporter.note(f"{len(unstated)} files have no stated hash; they are fetched once, and the digests seen first are recorded as such")
+    wanted = {key: wanted_file(file) for key, file in unstated.items()}
+    fetched = fetch(list(wanted.values()), transport=supplies.transport, store=supplies.store, reporter=reporter, stop=stop)
+    if fetched.failures:
+        raise fetched.failures[0]
+    packages = []
+    for package in lock.packages:
+        wheels = []
+        for file in package.wheels:
+            key = (file.filename, file.url)
+            if key in wanted and file.sha256 is None:
+                seen = fetched.files[wanted[key]]
+                file = replace(file, sha256=seen.sha256, size=seen.size, hash_source="first-seen")
+            wheels.append(file)
+        packages.append(replace(package, wheels=tuple(wheels)))
+    return replace(lock, packages=tuple(packages))
+
+
+def _guard_foreign(path: Path) -> None:
+    """Another tool's lock is not overwritten."""
+    if path.is_file() and read_pylock(path.read_text(encoding="utf-8"), where=str(path), base=path.parent).origin != "hardtack":
+        raise UsageError(
+            "another tool wrote it", where=str(path), hint="write elsewhere with -o pylock.hardtack.toml, or remove the file first"
+        )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

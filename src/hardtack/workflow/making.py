@@ -1,0 +1,298 @@
+"""Bring what a plan takes into the store, and build what it says is to be built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+
+from hardtack.building.build import build_wheel, prepare_metadata
+from hardtack.building.built import build_key, built_before, remember
+from hardtack.building.sandbox import Sandbox
+from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError
+from hardtack.fetching.download import FetchedFile, fetch
+from hardtack.fetching.transfer import Wanted
+from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
+from hardtack.model.finding import Finding
+from hardtack.model.index import IndexFile
+from hardtack.model.lock import LockedFile, LockedPackage
+from hardtack.model.manifest import BuildRecord
+from hardtack.model.plan import Build, Plan, PlanEntry, Take
+from hardtack.model.wheel import BadSdist, SdistFacts
+from hardtack.reporting import Reporter
+from hardtack.system.cancellation import Cancellation
+from hardtack.wheelhouse.sdist import inspect_sdist
+from hardtack.workflow.supplies import Supplies
+
+_EPOCH = 315_532_800  # 1980-01-01, the oldest time that a ZIP archive can hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ware:
+    """A wheel in the store, with where it came from."""
+
+    filename: str
+    sha256: str
+    size: int
+    path: Path
+    origin: str
+    index: str | None
+    first_seen: bool = False
+    hash_source: str = "lock"
+    build: BuildRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """The wheel of each plan entry that has one, by the entry's place in the plan; and what failed."""
+
+    wares: Mapping[int, Ware]
+    findings: tuple[Finding, ...]
+    received: int
+    fetched: int
+    built: int
+
+
+def make(
+    plan: Plan, supplies: Supplies, *, sandbox: Sandbox | None, python: Path, jobs: int, reporter: Reporter, stop: Cancellation
+) -> Made:
+    """Fetch every wheel and every source that the plan needs, then build; a failure is a finding and stops nothing else.
+
+    ``sandbox`` is wanted only if the plan builds something.
+    """
+    takes = {at: entry.decision.file for at, entry in enumerate(plan.entries) if isinstance(entry.decision, Take)}
+    sources: dict[int, LockedFile] = {}
+    findings: list[Finding] = []
+    for at, entry in enumerate(plan.entries):
+        if isinstance(entry.decision, Build):
+            source = source_file(entry.package)
+            if source is not None:
+                sources[at] = source
+            else:
+                findings.append(_not_yet(entry))
+    wanted = {at: wanted_file(file) for at, file in {**takes, **sources}.items()}
+    reporter.stage("fetching")
+    fetched = fetch(
+        list(wanted.values()),
+        transport=supplies.transport,
+        store=supplies.store,
+        reporter=reporter,
+        stop=stop,
+        jobs=jobs,
+        locate=lambda file: _elsewhere(file, supplies),
+    )
+    findings += [_failed(error) for error in fetched.failures]
+    wares: dict[int, Ware] = {}
+    for at, file in takes.items():
+        if (found := fetched.files.get(wanted[at])) is not None:
+            wares[at] = _taken(file, found)
+    built = 0
+    made: dict[str, Ware | Finding] = {}
+    for at, file in sources.items():
+        found = fetched.files.get(wanted[at])
+        if found is None:
+            continue
+        if found.sha256 not in made:
+            if len(made) == 0:
+                reporter.stage("building")
+            assert sandbox is not None
+            made[found.sha256] = _build(file, found, supplies, sandbox, python, reporter, stop)
+            built += isinstance(made[found.sha256], Ware)
+        outcome = made[found.sha256]
+        entry = plan.entries[at]
+        if isinstance(outcome, Finding):
+            findings.append(_for_entry(outcome, entry))
+        else:
+            wares[at] = outcome
+    return Made(wares=wares, findings=tuple(findings), received=fetched.received, fetched=_arrived(fetched.files.values()), built=built)
+
+
+def source_file(package: LockedPackage) -> LockedFile | None:
+    """The source archive that a package is built from, None for a folder or a repository."""
+    if package.sdist is not None:
+        return package.sdist
+    source = package.source
+    if source is not None and source.kind == "archive":
+        filename = source.location.rsplit("/", 1)[-1]
+        return LockedFile(filename=filename, url=source.location, sha256=source.sha256, size=source.size)
+    return None
+
+
+def wanted_file(file: LockedFile) -> Wanted:
+    """A locked file in fetching's words."""
+    return Wanted(
+        filename=file.filename,
+        urls=(file.url,),
+        sha256=file.sha256,
+        size=file.size,
+        index=file.index,
+        hash_source=file.hash_source,
+        other_hashes=file.other_hashes,
+    )
+
+
+def describe_source(
+    question: NeedsMetadata,
+    offered: Mapping[Version, Sequence[IndexFile]],
+    supplies: Supplies,
+    *,
+    sandbox: Sandbox,
+    python: Path,
+    reporter: Reporter,
+    stop: Cancellation,
+) -> KnownMetadata:
+    """What a source distribution of an index requires: fetched, judged, and its backend asked in the sandbox."""
+    sdists = [
+        file
+        for version, files in offered.items()
+        if version == Version(question.version)
+        for file in files
+        if not file.filename.endswith(".whl")
+    ]
+    if not sdists:
+        raise BuildFault(
+            f"what {question.name} {question.version} requires can only be told by building it, and it is no file of an index",
+            hint="give a wheel of it instead, with --find-links or by the wheel's own URL or path",
+        )
+    file = sorted(sdists, key=lambda sdist: not sdist.filename.endswith(".tar.gz"))[0]
+    wanted = Wanted(filename=file.filename, urls=(file.url,), sha256=file.sha256, size=file.size, index=file.index, hash_source="index")
+    fetched = fetch([wanted], transport=supplies.transport, store=supplies.store, reporter=reporter, stop=stop)
+    if fetched.failures:
+        raise fetched.failures[0]
+    found = fetched.files[wanted]
+    facts = _sound(file.filename, found)
+    with TemporaryDirectory(prefix=".hardtack-build-", dir=supplies.cache_dir, ignore_cleanup_errors=True) as work:
+        answer = prepare_metadata(
+            facts,
+            found.path,
+            python=python,
+            uv=supplies.uv,
+            uv_config=supplies.uv_config,
+            sandbox=sandbox,
+            work=Path(work),
+            reporter=reporter,
+            stop=stop,
+        )
+    return KnownMetadata(
+        name=question.name,
+        version=question.version,
+        requires=answer.requires,
+        requires_python=str(answer.requires_python) if answer.requires_python is not None else None,
+        extras=tuple(sorted(answer.extras)),
+    )
+
+
+def _sound(filename: str, found: FetchedFile) -> SdistFacts:
+    facts = inspect_sdist(found.path, filename=filename, sha256=found.sha256)
+    if isinstance(facts, BadSdist):
+        raise IntegrityError("; ".join(finding.message for finding in facts.findings), where=filename)
+    return facts
+
+
+def _build(
+    file: LockedFile,
+    found: FetchedFile,
+    supplies: Supplies,
+    sandbox: Sandbox,
+    python: Path,
+    reporter: Reporter,
+    stop: Cancellation,
+) -> Ware | Finding:
+    try:
+        facts = _sound(file.filename, found)
+        key = build_key(facts, python=str(python), sandbox=sandbox.name, source_date_epoch=_EPOCH)
+        before = built_before(key, cache_dir=supplies.cache_dir, has=supplies.store.has)
+        if before is not None:
+            return _ware(before.filename, before.sha256, before.size, supplies, before.record)
+        work = supplies.cache_dir / "builds"
+        work.mkdir(parents=True, exist_ok=True)
+        built = build_wheel(
+            facts,
+            found.path,
+            python=python,
+            uv=supplies.uv,
+            uv_config=supplies.uv_config,
+            sandbox=sandbox,
+            work=work,
+            source_date_epoch=_EPOCH,
+            reporter=reporter,
+            stop=stop,
+        )
+        sha256 = supplies.store.add_file(built.path)
+        remember(key, built, cache_dir=supplies.cache_dir)
+        return _ware(built.filename, sha256, built.size, supplies, built.record)
+    except (BuildFault, IntegrityError, IndexFault) as error:
+        return Finding(code=error.slug, message=str(error), file=file.filename, hint=error.hint)
+
+
+def _ware(filename: str, sha256: str, size: int, supplies: Supplies, record: BuildRecord) -> Ware:
+    return Ware(
+        filename=filename,
+        sha256=sha256,
+        size=size,
+        path=supplies.store.path(sha256),
+        origin="built",
+        index=None,
+        hash_source="first-seen",
+        build=record,
+    )
+
+
+def _taken(file: LockedFile, found: FetchedFile) -> Ware:
+    return Ware(
+        filename=file.filename,
+        sha256=found.sha256,
+        size=found.size,
+        path=found.path,
+        origin=file.url,
+        index=file.index,
+        first_seen=found.first_seen,
+        hash_source="first-seen" if file.sha256 is None else file.hash_source,
+    )
+
+
+def _elsewhere(file: Wanted, supplies: Supplies) -> str | None:
+    """Another URL for a file whose own could not be had: on an index that stands in for it."""
+    try:
+        project = parse_wheel_filename(file.filename)[0] if file.filename.endswith(".whl") else file.filename.rsplit("-", 1)[0]
+    except ValueError:
+        return None
+    found = supplies.client.find(file.filename, sha256=file.sha256, project=project, url=file.urls[0])
+    return found.url if found is not None else None
+
+
+def _arrived(files: Iterable[FetchedFile]) -> int:
+    return len({file.sha256 for file in files if file.received > 0})
+
+
+def _failed(error: HardtackError) -> Finding:
+    return Finding(code=error.slug, message=str(error), file=error.where, hint=error.hint)
+
+
+def _for_entry(finding: Finding, entry: PlanEntry) -> Finding:
+    return Finding(
+        code=finding.code,
+        message=finding.message,
+        package=entry.package.name,
+        version=str(entry.package.version) if entry.package.version else None,
+        target=entry.target,
+        file=finding.file,
+        hint=finding.hint,
+    )
+
+
+def _not_yet(entry: PlanEntry) -> Finding:
+    source = entry.package.source
+    where = f"{source.kind} {source.location}" if source else "its source"
+    return Finding(
+        code="needs-build",
+        message=f"{entry.package.name} is to be built from the {where}, and hardtack builds only source archives so far",
+        package=entry.package.name,
+        version=str(entry.package.version) if entry.package.version else None,
+        target=entry.target,
+        hint="build its wheel yourself (python -m build --wheel) and give it with --find-links or as a path",
+    )

@@ -1,0 +1,160 @@
+"""Prove what was planned and fetched: every file judged, every target's closure walked, and the two proofs that are not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from hardtack.errors import TargetError
+from hardtack.model.finding import Finding, Grade, Severity
+from hardtack.model.lock import LockedRoot, Waiver
+from hardtack.model.manifest import Pin
+from hardtack.model.target import Target
+from hardtack.model.wheel import WheelFacts
+from hardtack.reporting import Reporter
+from hardtack.shipping.trial import Trial, TrialFile, install, second_opinion
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.uv import Uv
+from hardtack.targets.host import host_target
+from hardtack.verifying.closure import prove_closure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """What one target has: its exact pins, and the facts and place of each pinned wheel by file name."""
+
+    target: Target
+    pins: tuple[Pin, ...]
+    facts: Mapping[str, WheelFacts]
+    paths: Mapping[str, Path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What proving found, and by which kinds of proof each target passed."""
+
+    findings: tuple[Finding, ...]
+    grades: Mapping[str, tuple[Grade, ...]]
+
+
+def prove(
+    shelves: Sequence[Shelf],
+    *,
+    roots: Sequence[LockedRoot],
+    waivers: Sequence[Waiver],
+    constraints: Sequence[Requirement] = (),
+    uv: Uv,
+    python: Path | None,
+    opinion: bool,
+    reporter: Reporter,
+    stop: Cancellation,
+) -> Proof:
+    """Prove every target complete: from METADATA always, by uv's resolver where it can name the target, by installing where it runs here.
+
+    ``python`` None leaves the installation out.
+    """
+    reporter.stage("proving")
+    findings: list[Finding] = []
+    grades: dict[str, list[Grade]] = {}
+    sound: list[Shelf] = []
+    for shelf in shelves:
+        own = _closure(shelf, _for(shelf.target, roots), waivers, constraints)
+        findings += own
+        if not any(finding.severity is Severity.ERROR for finding in own):
+            grades[shelf.target.name] = [Grade.METADATA]
+            sound.append(shelf)
+    if opinion:
+        with ThreadPoolExecutor(2, thread_name_prefix="opinion") as pool:
+            for shelf, answer in zip(sound, pool.map(lambda s: _opinion(s, roots, waivers, uv, stop), sound), strict=True):
+                findings += answer or ()
+                if answer == ():
+                    grades[shelf.target.name].append(Grade.RESOLVER)
+    if python is not None:
+        for shelf in sound:
+            interpreter = _runs_here(shelf.target, python, uv, stop)
+            if interpreter is None:
+                continue
+            reporter.stage("installing", detail=shelf.target.name)
+            failed = install(_trial(shelf), python=interpreter, uv=uv, stop=stop)
+            findings += failed
+            if not failed:
+                grades[shelf.target.name].append(Grade.INSTALLED)
+    return Proof(findings=tuple(findings), grades={name: tuple(kinds) for name, kinds in grades.items()})
+
+
+def _for(target: Target, roots: Sequence[LockedRoot]) -> tuple[LockedRoot, ...]:
+    return tuple(root for root in roots if root.targets is None or target.name in root.targets)
+
+
+def _closure(
+    shelf: Shelf, roots: Sequence[LockedRoot], waivers: Sequence[Waiver], constraints: Sequence[Requirement]
+) -> tuple[Finding, ...]:
+    available: dict[str, list[WheelFacts]] = {}
+    for facts in shelf.facts.values():
+        available.setdefault(facts.name, []).append(facts)
+    closure = prove_closure(
+        target=shelf.target,
+        roots=roots,
+        available=available,
+        pins=shelf.pins,
+        constraints=constraints,
+        waivers=waivers,
+    )
+    return closure.findings
+
+
+def _opinion(
+    shelf: Shelf, roots: Sequence[LockedRoot], waivers: Sequence[Waiver], uv: Uv, stop: Cancellation
+) -> tuple[Finding, ...] | None:
+    """None where uv cannot be asked: it resolves by name, so a URL in some METADATA or an exclusion parts it from the exact list."""
+    if any(facts.url_requirements for facts in shelf.facts.values()) or any(waiver.kind == "exclude" for waiver in waivers):
+        return None
+    texts = []
+    for root in _for(shelf.target, roots):
+        requirement = Requirement(root.requirement)
+        requirement.url = None
+        texts.append(str(requirement))
+    overrides = [waiver.requirement for waiver in waivers if waiver.kind == "override"]
+    return second_opinion(_trial(shelf), texts, overrides=overrides, uv=uv, stop=stop)
+
+
+def _trial(shelf: Shelf) -> Trial:
+    files = {name: TrialFile(filename=name, path=shelf.paths[name], sha256=facts.sha256) for name, facts in shelf.facts.items()}
+    return Trial(target=shelf.target, pins=tuple(pin for pin in shelf.pins if pin.filename in files), files=files)
+
+
+def _runs_here(target: Target, python: Path, uv: Uv, stop: Cancellation) -> Path | None:
+    """An interpreter of this machine that the target describes, None where there is none."""
+    host = host_target(python)
+    if (host.platform.os, host.platform.arch, host.platform.libc) != (
+        target.platform.os,
+        target.platform.arch,
+        target.platform.libc,
+    ):
+        return None
+    if target.platform.floor and (host.platform.floor is None or host.platform.floor < target.platform.floor):
+        return None
+    if _same_python(host, target):
+        return python
+    request = f"{'pypy' if target.implementation == 'pypy' else 'cpython'}-{target.python[0]}.{target.python[1]}"
+    request += "+freethreaded" if target.free_threaded else ""
+    found = uv.run(["python", "find", "--no-project", request], cwd=uv.cache_dir, stop=stop, offline=True)
+    if found.code != 0:
+        return None
+    candidate = Path(found.stdout.strip())
+    try:
+        return candidate if _same_python(host_target(candidate), target) else None
+    except TargetError:
+        return None
+
+
+def _same_python(host: Target, target: Target) -> bool:
+    return (
+        (host.implementation, host.python, host.free_threaded) == (target.implementation, target.python, target.free_threaded)
+        and host.patches.first >= target.patches.first
+        and (target.patches.last is None or host.patches.first <= target.patches.last)
+    )

@@ -1,0 +1,197 @@
+"""Read everything that steers a run, once: configuration, inputs, targets, indexes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hardtack.errors import HardtackError, UsageError
+from hardtack.indexing.credentials import Credentials
+from hardtack.indexing.http import HttpTransport
+from hardtack.indexing.settings import IndexSettings, read_settings
+from hardtack.inputs.configuration import Configuration, read_configuration
+from hardtack.inputs.read import InputRequest, read_inputs
+from hardtack.model.requirements import FormatControl, FoundInput, Requirements
+from hardtack.model.target import Selection, Target
+from hardtack.reporting import Reporter
+from hardtack.system import environ
+from hardtack.system.cancellation import Cancellation
+from hardtack.targets.catalog import from_description, from_table, parse_target
+from hardtack.wheelhouse.pylock import read_target_descriptions
+from hardtack.workflow.request import BuildOptions, Request
+
+_INPUT_LIMIT = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request, read. ``lock_file`` is the lock to obey, if there is one; ``targets`` have their selections filled in."""
+
+    requirements: Requirements
+    targets: tuple[Target, ...]
+    settings: IndexSettings
+    credentials: Credentials = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    cache_dir: Path
+    project_dir: Path
+    output: Path
+    layout: Literal["flat", "by-target"]
+    options: BuildOptions
+    lock_file: FoundInput | None
+    inputs: InputRequest
+    configuration: Configuration
+    exclude_newer: str | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def formats(self) -> FormatControl:
+        """Which packages may, must or must not come as wheels."""
+        return self.requirements.formats
+
+    def digest(self, requirements: Requirements | None = None) -> str:
+        """The sha256 of all that a lock depends on, targets aside: equal digests need no new lock."""
+        wanted = requirements or self.requirements
+        parts = {
+            "schema": 1,
+            "roots": sorted([str(r.requirement), r.extra or "", r.group or "", str(r.path or ""), sorted(r.hashes)] for r in wanted.roots),
+            "constraints": sorted(str(root.requirement) for root in wanted.constraints),
+            "overrides": sorted(str(root.requirement) for root in wanted.overrides),
+            "excludes": sorted(wanted.excludes),
+            "formats": [sorted(wanted.formats.no_binary), sorted(wanted.formats.only_binary)],
+            "prereleases": [wanted.prereleases, sorted(wanted.prerelease_packages)],
+            "requires-python": str(wanted.requires_python or ""),
+            "indexes": [[index.name, index.url, index.kind, index.explicit] for index in self.settings.indexes],
+            "pins": sorted([pin.name, pin.index, str(pin.marker or ""), pin.extra or "", pin.group or ""] for pin in wanted.index_pins),
+            "exclude-newer": self.exclude_newer,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, stop: Cancellation) -> Job:
+    """Read configuration, inputs, targets and index settings. Raises HardtackError for what cannot be understood."""
+    environment = dict(request.environment if request.environment is not None else environ.variables())
+    project_dir = (request.inputs.project_dir or Path.cwd()).absolute()
+    inputs = replace(request.inputs, project_dir=project_dir)
+    configuration = read_configuration(project_dir, environment=environment)
+    offline = request.offline or bool(configuration.offline)
+
+    def fetch_text(url: str) -> str:
+        settings, credentials = read_settings(
+            request.indexes, environment=environment, tables=configuration.indexes, project_dir=project_dir, offline=offline
+        )
+        return _fetch_text(url, settings, credentials, stop)
+
+    requirements = read_inputs(inputs, configuration, environment=environment, fetch_text=fetch_text)
+    formats = FormatControl(
+        no_binary=requirements.formats.no_binary | request.no_binary,
+        only_binary=requirements.formats.only_binary | request.only_binary,
+    )
+    requirements = replace(requirements, formats=formats, prereleases=requirements.prereleases or request.prereleases)
+    settings, credentials = read_settings(
+        request.indexes,
+        environment=environment,
+        options=requirements.index_options,
+        tables=configuration.indexes,
+        project_dir=project_dir,
+        offline=offline,
+    )
+    for line in settings.explain():
+        reporter.detail(f"{line.name} = {line.value}  ({line.source}{'' if line.used else '; not used'})")
+    lock_file = next((found for found in requirements.found if found.used and found.kind in ("uv.lock", "pylock")), None)
+    targets = _targets(request.targets, configuration, lock_file)
+    for found in requirements.found:
+        words = "read" if found.used else "left aside"
+        place = found.path.relative_to(project_dir) if found.path.is_relative_to(project_dir) else found.path
+        reporter.note(f"{place}: {words}{f' ({found.why})' if found.why else ''}")
+    for note in requirements.notes:
+        reporter.note(note)
+    output = options.output or configuration.output or Path("wheelhouse")
+    layout: Any = options.layout or configuration.layout or "flat"
+    return Job(
+        requirements=requirements,
+        targets=tuple(_selected(target, requirements) for target in targets),
+        settings=settings,
+        credentials=credentials,
+        environment=environment,
+        cache_dir=environ.cache_dir(request.cache_dir or configuration.cache_dir, environment),
+        project_dir=project_dir,
+        output=output,
+        layout=layout,
+        options=replace(
+            options,
+            prune=options.prune or bool(configuration.prune),
+            require_stated_hashes=options.require_stated_hashes or bool(configuration.require_stated_hashes),
+            require_sandbox=options.require_sandbox or configuration.sandbox == "require",
+        ),
+        lock_file=lock_file,
+        inputs=inputs,
+        configuration=configuration,
+        exclude_newer=request.exclude_newer or configuration.exclude_newer,
+    )
+
+
+def _fetch_text(url: str, settings: IndexSettings, credentials: Credentials, stop: Cancellation) -> str:
+    transport = HttpTransport(settings, credentials, stop)
+    try:
+        with transport.open(url) as response:
+            if response.status != 200:
+                raise HardtackError(f"the server answered {response.status}", where=settings.place(url))
+            return response.read(_INPUT_LIMIT).decode("utf-8")
+    finally:
+        transport.close()
+
+
+def _targets(asked: Sequence[str | Target], configuration: Configuration, lock_file: FoundInput | None) -> tuple[Target, ...]:
+    """The targets: those asked for, else the configuration's, else those that the lock was made for, else this host."""
+    tables = configuration.targets if isinstance(configuration.targets, Mapping) else {}
+    place = str(configuration.origins.get("targets", "the configuration"))
+
+    def one(name: str) -> Target:
+        if name in tables:
+            return from_table(name, tables[name], where=f"{place}: {name}")
+        return parse_target(name)
+
+    if asked:
+        found = [item if isinstance(item, Target) else one(item) for item in asked]
+    elif tables:
+        found = [one(name) for name in tables]
+    elif configuration.targets:
+        found = [parse_target(name) for name in configuration.targets]
+    elif lock_file is not None and lock_file.kind == "pylock":
+        text = lock_file.path.read_text(encoding="utf-8")
+        descriptions = read_target_descriptions(text)
+        found = [from_description(data, where=f"{lock_file.path}: {name}") for name, data in descriptions.items()]
+        found = found or [parse_target("host")]
+    else:
+        found = [parse_target("host")]
+    unique: dict[str, Target] = {}
+    for target in found:
+        if unique.setdefault(target.name, target) != target:
+            raise UsageError(f"two targets are called {target.name}", hint="give one of them a name of its own in [tool.hardtack.targets]")
+    return tuple(unique.values())
+
+
+def _selected(target: Target, requirements: Requirements) -> Target:
+    """The target with what it takes of the project spelt out."""
+
+    selection = target.selection
+    for kind, asked, known in (("extra", selection.extras, requirements.extras), ("group", selection.groups, requirements.groups)):
+        unknown = sorted((asked or frozenset()) - known)
+        if unknown:
+            raise UsageError(
+                f"there is no {kind} {', '.join(unknown)}",
+                where=f"target {target.name}",
+                hint=f"{kind}s here: {', '.join(sorted(known)) or 'none'}",
+            )
+    return replace(
+        target,
+        selection=Selection(
+            extras=requirements.selected_extras if selection.extras is None else selection.extras,
+            groups=requirements.selected_groups if selection.groups is None else selection.groups,
+            index_pins=selection.index_pins,
+        ),
+    )

@@ -1,0 +1,138 @@
+"""``verify``: judge a wheelhouse again, from nothing but what lies there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardtack.errors import InputError
+from hardtack.model.finding import Finding, Verdict
+from hardtack.model.manifest import Manifest
+from hardtack.model.target import Target
+from hardtack.model.wheel import BadWheel, WheelFacts
+from hardtack.reporting import Reporter
+from hardtack.system import environ
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.uv import find_uv
+from hardtack.targets.catalog import from_description
+from hardtack.verifying.integrity import check_files
+from hardtack.wheelhouse.facts import FactsCache, inspect_all
+from hardtack.wheelhouse.layout import file_paths, read_wheelhouse
+from hardtack.workflow.proving import Shelf, prove
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyResult:
+    """What judging a wheelhouse came to."""
+
+    folder: Path
+    manifest: Manifest
+    verdict: Verdict
+
+
+def verify(
+    folder: Path,
+    *,
+    cache_dir: Path | None = None,
+    trial: bool = True,
+    environment: Mapping[str, str] | None = None,
+    reporter: Reporter | None = None,
+    stop: Cancellation | None = None,
+) -> VerifyResult:
+    """Read every byte of a wheelhouse that hardtack made, judge every archive, and prove every target complete again.
+
+    No network. ``trial``: install for this host's targets too. Raises InputError where there is no manifest.
+    """
+    reporter = reporter or Reporter()
+    stop = stop or Cancellation()
+    variables = dict(environment if environment is not None else environ.variables())
+    cache = environ.cache_dir(cache_dir, variables)
+    manifest, present = read_wheelhouse(folder)
+    if manifest is None:
+        raise InputError("there is no wheelhouse.json in it", where=str(folder), hint="`hardtack build -o DIR` makes a wheelhouse")
+    targets = tuple(from_description(data, where=f"{folder}: {name}") for name, data in manifest.targets.items())
+    reporter.stage("judging")
+    found = _judge(folder, manifest, cache, reporter, stop)
+    listed = {path for file in manifest.files for path in file_paths(file, manifest.layout)}
+    findings: list[Finding] = [
+        *check_files(manifest.files, found, targets=targets, leftovers=sorted({file.path for file in present} - listed)),
+        *_generated(folder, manifest),
+    ]
+    shelves = [_shelf(target, manifest, folder, found) for target in targets]
+    proof = prove(
+        shelves,
+        roots=manifest.roots,
+        waivers=manifest.waivers,
+        constraints=(),
+        uv=find_uv(cache, variables, offline=True),
+        python=environ.interpreter() if trial else None,
+        opinion=True,
+        reporter=reporter,
+        stop=stop,
+    )
+    findings += proof.findings
+    if manifest.gaps:
+        findings.append(
+            Finding(
+                code="incomplete",
+                message=f"the wheelhouse was stowed with {len(manifest.gaps)} known gaps or faults (--keep-incomplete)",
+                hint="`hardtack build` names them and stows a whole one",
+            )
+        )
+    digest = hashlib.sha256((folder / "wheelhouse.json").read_bytes()).hexdigest()
+    verdict = Verdict(
+        findings=tuple(findings),
+        grades=tuple((target.name, proof.grades.get(target.name, ())) for target in targets),
+        manifest_digest=digest,
+    )
+    return VerifyResult(folder=folder, manifest=manifest, verdict=verdict)
+
+
+def _judge(folder: Path, manifest: Manifest, cache: Path, reporter: Reporter, stop: Cancellation) -> dict[str, WheelFacts | BadWheel]:
+    files = []
+    paths: dict[tuple[str, str], list[str]] = {}
+    for file in manifest.files:
+        path = folder / file.path
+        if not path.is_file():
+            continue
+        digest = _digest(path, stop)
+        files.append((path, file.filename, digest))
+        paths.setdefault((digest, file.filename), []).append(file.path)
+    answers = inspect_all(files, FactsCache(cache), jobs=2, reporter=reporter, stop=stop)
+    return {path: answer for answer in answers for path in paths[answer.sha256, answer.filename]}
+
+
+def _digest(path: Path, stop: Cancellation) -> str:
+    stop.check()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _generated(folder: Path, manifest: Manifest) -> list[Finding]:
+    """The wheelhouse's other files: lists that install something else than what was proven are as bad as a wrong wheel."""
+    findings = []
+    for path, digest in manifest.generated:
+        place = folder / path
+        if not place.is_file():
+            findings.append(Finding(code="missing-file", message=f"{path} is gone", file=path, hint="`hardtack build` writes it again"))
+        elif hashlib.sha256(place.read_bytes()).hexdigest() != digest:
+            findings.append(
+                Finding(code="hash-mismatch", message=f"{path} was changed", file=path, hint="`hardtack build` writes it again")
+            )
+    return findings
+
+
+def _shelf(target: Target, manifest: Manifest, folder: Path, found: Mapping[str, WheelFacts | BadWheel]) -> Shelf:
+    by_name = {file.filename: file for file in manifest.files if target.name in file.targets}
+    facts: dict[str, WheelFacts] = {}
+    paths: dict[str, Path] = {}
+    pins = tuple(pin for pin in manifest.pins if pin.target == target.name)
+    for pin in pins:
+        file = by_name.get(pin.filename)
+        answer = found.get(file.path) if file is not None else None
+        if file is not None and isinstance(answer, WheelFacts):
+            facts[pin.filename] = answer
+            paths[pin.filename] = folder / file.path
+    return Shelf(target=target, pins=pins, facts=facts, paths=paths)
