@@ -45,22 +45,26 @@ def read_line(text: str, *, folders: tuple[Path, ...], editable: bool = False) -
     "Flask[async]>=3; python_version > '3.9'"
     """
     text = text.strip()
+    if not _SCHEME.match(text):
+        text = text.removesuffix(";").rstrip()
     if editable:
         return _read_editable(text, folders)
     try:
         named = Requirement(text)
     except InvalidRequirement as error:
-        reason = error
+        reason: InvalidRequirement | None = error
     else:
-        # pip reads a bare name as a path only where it looks like one, and none of these does.
-        return _from_named(named, folders, editable=False)
+        # A file name such as thing-2.0-py3-none-any.whl could be a name by PEP 508's grammar; pip takes it for the file.
+        if named.url is not None or not _split_extras(_split_marker(text)[0])[0].lower().endswith(_ARCHIVES):
+            return _from_named(named, folders, editable=False)
+        reason = None
     body, marker = _split_marker(text)
     if _SCHEME.match(body):
         return _from_url(body, marker, folders, editable=False)
     path_text, extras = _split_extras(body)
     if _looks_like_path(path_text) or path_text.lower().endswith(_ARCHIVES):
         return _from_path(path_text, extras, marker, folders, editable=False)
-    raise InputError(f"{text!r} is not a requirement: {_first_line(reason)}", hint=_advice(text))
+    raise InputError(f"{text!r} is not a requirement: {_first_line(reason)}" if reason else f"{text!r} is not a requirement", hint=_advice(text))
 
 
 def _read_editable(text: str, folders: tuple[Path, ...]) -> ReadLine:

@@ -328,7 +328,7 @@ def _lines(text: str) -> Iterator[_Line]:
 
 class _OptionParser(optparse.OptionParser):
     def error(self, msg: str) -> NoReturn:
-        known = ", ".join(sorted(option.get_opt_string() for option in self.option_list))
+        known = ", ".join(sorted(_SPELLING.values()))
         raise InputError(msg, hint=f"options known in a requirements file: {known}")
 
 
@@ -416,6 +416,8 @@ def _setting(value: str) -> tuple[str, str]:
 
 def _fold(value: str, target: set[str], other: set[str]) -> None:
     """Add a comma-separated list of names to one of two sets that exclude each other; ``:all:`` and ``:none:`` begin anew."""
+    if value.startswith("-"):
+        raise InputError(f"{value!r} is an option, where names of packages or :all: were to stand")
     names = value.split(",")
     while ":all:" in names:
         other.clear()

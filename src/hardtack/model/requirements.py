@@ -49,7 +49,7 @@ class RootRequirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexPin:
-    """A package that is to come from one index only, by that index's name, where ``marker`` holds and ``extra`` or ``group`` is selected."""
+    """A package that comes from one index only, by that index's name, where ``marker`` holds and ``extra`` or ``group`` is taken."""
 
     name: str
     index: str
