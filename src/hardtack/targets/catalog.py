@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from hardtack.errors import TargetError
 from hardtack.model.target import Implementation, PatchRange, Platform, Selection, Target
-from hardtack.targets.assembly import assemble, environment_of
+from hardtack.targets.assembly import assemble
 from hardtack.targets.data import catalog, distributions, machine, pyodide_abis, pythons
 from hardtack.targets.host import host_target, host_target_of
 from hardtack.targets.names import Spelled, name_of, read_name, whole_minor
@@ -425,20 +425,18 @@ def from_complete_platform(data: Mapping[str, Any], *, where: str) -> Target:
         hint = "pex3 interpreter inspect --markers --tags writes it"
         raise TargetError(f"this is no complete platform ({error!r})", where=where, hint=hint) from None
     free_threaded = any(re.fullmatch(r"cp3\d+td?", tag.abi) for tag in tags)
-    dropped = {"python_full_version", "python_version"} | ({"implementation_version"} if implementation != "pypy" else set())
-    target = assemble(
+    # CPython's own version is the Python's, which the patches tell.
+    dropped = set() if implementation == "pypy" else {"implementation_version"}
+    return assemble(
         name=name_of(implementation, python, free_threaded, platform),
         implementation=implementation,
         python=python,
         patches=PatchRange(first=version, last=version) if full else whole_minor(python),
         platform=platform,
         free_threaded=free_threaded,
+        markers={key: value for key, value in found.items() if key in _MARKERS and key not in dropped},
         tags=tags,
     )
-    # What the file does not state is not known, though the platform would suggest it.
-    own = {key: value for key, value in found.items() if key in _MARKERS and key not in dropped}
-    suggested = environment_of(implementation, platform)
-    return replace(target, environment=dict(sorted({**suggested, **own}.items())))
 
 
 def _tagged_platform(found: Mapping[str, str], tags: Sequence[Tag]) -> Platform:
