@@ -65,7 +65,7 @@ class Fit:
     A lower rank is a better wheel; between wheels of one rank the higher build tag wins.
     """
 
-    __slots__ = ("_abis", "_interpreters", "_platforms", "_ranks", "_reasons", "target")
+    __slots__ = ("_abis", "_platforms", "_ranks", "_reasons", "target")
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -73,7 +73,6 @@ class Fit:
         for rank, tag in enumerate(target.tags):
             self._ranks.setdefault(tag, rank)
         self._platforms = frozenset(tag.platform for tag in target.tags)
-        self._interpreters = frozenset(tag.interpreter for tag in target.tags)
         self._abis = frozenset((tag.interpreter, tag.abi) for tag in target.tags)
         self._reasons: dict[frozenset[Tag], str] = {}
 
@@ -159,7 +158,7 @@ class Fit:
             return 3, f"{tag.abi} for CPython {version} and newer"
         abi = _ABI.fullmatch(tag.abi)
         threaded = abi is not None and "t" in abi["flags"]
-        if tag.interpreter in self._interpreters:
+        if (major, minor) == here:
             if threaded and not self.target.free_threaded:
                 return 1, "free-threaded build"
             if self.target.free_threaded and tag.abi == f"cp{here[0]}{here[1]}":

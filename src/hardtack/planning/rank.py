@@ -25,14 +25,12 @@ class Ranked:
 class Ranker:
     """Ranks wheels for one target. File names are read once for all the rankers that share ``names``."""
 
-    __slots__ = ("_names", "_select", "fit", "read")
+    __slots__ = ("_names", "_select", "fit")
 
     def __init__(self, target: Target, names: dict[str, WheelName | None] | None = None) -> None:
         self.fit = Fit(target)
         self._select = create_compatible_tags_selector(target.tags)
         self._names: dict[str, WheelName | None] = {} if names is None else names
-        self.read = 0
-        """How many file names this ranker has looked at: the work that grows with a lock."""
 
     def rank(self, files: Iterable[LockedFile], *, name: str | None = None, version: Version | None = None) -> Ranked:
         """Sort files by the target's tag order, then by build tag, the highest first (PEP 427).
@@ -42,7 +40,6 @@ class Ranker:
         readable: list[tuple[LockedFile, WheelName]] = []
         rejected: list[Rejected] = []
         for file in files:
-            self.read += 1
             parts = self.name(file.filename)
             if parts is None:
                 rejected.append(Rejected(filename=file.filename, reason="unreadable file name"))

@@ -185,7 +185,7 @@ class Walk:
         would = self._where(node, requirement, extra, name, origin) & delta
         does = 0
         for at, (_, override) in enumerate(overrides):
-            found = self._where(node, override, extra, name, origin) & delta
+            found = self._holds(node, override, extra, name, origin) & delta
             if found:
                 does |= found
                 self._note(node, index, at + 1, override, name, origin, found)
@@ -193,17 +193,19 @@ class Walk:
 
     def _where(self, node: Node | None, requirement: Requirement, extra: str, name: str, origin: str) -> int:
         """Where the requirement's marker holds under ``extra``, and not already without it: the wheel asks for that itself."""
-        if requirement.marker is None:
-            return self.answers.stretches.all if node is None or not extra else 0
+        found = self._holds(node, requirement, extra, name, origin)
+        if extra and node is not None and found:
+            found &= ~self._holds(node, requirement, "", name, origin)
+        return found
+
+    def _holds(self, node: Node | None, requirement: Requirement, extra: str, name: str, origin: str) -> int:
+        """Where the requirement's marker holds under ``extra``; nowhere, and kept as a question, if the target cannot tell."""
         try:
-            found = self.answers.where(requirement.marker, extra)
-            if extra and node is not None:
-                found &= ~self.answers.where(requirement.marker, "")
+            return self.answers.where(requirement.marker, extra)
         except UnanswerableMarker as error:
             demand = Demand(requirement, name, node, origin)
             self.questions.setdefault((error.variable, str(requirement)), Question(error, demand))
             return 0
-        return found
 
     def _depart(
         self, waiver: Waiver, node: Node | None, index: int, original: Requirement, name: str, origin: str, would: int, does: int
