@@ -131,8 +131,8 @@ def pip_install(arguments: Sequence[str], *, cwd: Path, into: Path, tmp: Path) -
     return run([*command, "--target", str(into), *arguments], cwd=cwd, environment=clean_environment(tmp))
 
 
-def uv(arguments: Sequence[str], *, cwd: Path, tmp: Path) -> subprocess.CompletedProcess[str]:
+def uv(arguments: Sequence[str], *, cwd: Path, tmp: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """uv beside this environment, with a cache of its own."""
     from uv import find_uv_bin
 
-    return run([find_uv_bin(), *arguments], cwd=cwd, environment=clean_environment(tmp))
+    return run([find_uv_bin(), *arguments], cwd=cwd, environment=clean_environment(tmp, **more))

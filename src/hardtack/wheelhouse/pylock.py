@@ -198,6 +198,8 @@ class _Reader:
                 wheels.append(file)
             else:
                 sdist = file
+        if unhashed:
+            wheels.sort(key=lambda wheel: wheel.filename)
         notes = [ours["note"]] if "note" in ours else []
         weak = [file.filename for file in (*wheels, *([sdist] if sdist else [])) if file.other_hashes]
         if weak and not self.ours:
@@ -344,8 +346,8 @@ def _edges(package: Package, ours: Mapping[str, Any]) -> tuple[Edge, ...]:
 
 
 def _is_plain(filename: str) -> bool:
-    """True for a name that is one component of a path on every system."""
-    return not any(char in '/\\:*?"<>|' or ord(char) < 32 or char == "\x7f" for char in filename) and filename not in ("", ".", "..")
+    """True for a name that is one component of a path on every system. packaging lets "/" pass in a build tag."""
+    return filename.isprintable() and not set(filename) & set('/\\:*?"<>| ')
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------------------
