@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hardtack.workflow.request import BuildOptions, Request
     from hardtack.workflow.verify import VerifyResult, verify
 
-__version__ = "0.1.0"
+from hardtack.version import __version__
 
 __all__ = [
     "BuildOptions",

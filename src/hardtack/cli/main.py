@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from hardtack import __version__
+from hardtack.version import __version__
 from hardtack.errors import Cancelled, HardtackError
 
 _VERBS = {

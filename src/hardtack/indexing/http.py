@@ -391,6 +391,6 @@ def _encoded(target: str) -> str:
 
 
 def _agent() -> str:
-    from hardtack import __version__
+    from hardtack.version import __version__
 
     return f"hardtack/{__version__}"

@@ -85,7 +85,10 @@ def _host(python: str | None, selection: Selection | None) -> Target:
 
 
 def describe(target: Target) -> dict[str, Any]:
-    """The target as plain data, from which ``from_description`` makes it again; tags only where they are not the platform's own."""
+    """The target as plain data, from which ``from_description`` makes it again; tags only where they are not the platform's own.
+
+    What is not stated has no key, for TOML knows no null: JSON and TOML say the same.
+    """
     platform = target.platform
     row: dict[str, Any] = {
         "name": target.name,
@@ -109,7 +112,11 @@ def describe(target: Target) -> dict[str, Any]:
     }
     if not _tags_follow(target):
         row["tags"] = [str(tag) for tag in target.tags]
-    return row
+    return {key: _stated(value) if isinstance(value, dict) else value for key, value in row.items()}
+
+
+def _stated(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if value is not None}
 
 
 def _sorted(names: frozenset[str] | None) -> list[str] | None:
@@ -129,12 +136,12 @@ def from_description(data: Mapping[str, Any], *, where: str) -> Target:
     """The target that ``describe`` described. Raises TargetError for anything else."""
     try:
         stated = data["platform"]
-        if stated["os"] not in catalog()["os"] or stated["libc"] not in (None, "glibc", "musl"):
+        if stated["os"] not in catalog()["os"] or stated.get("libc") not in (None, "glibc", "musl"):
             raise ValueError(f"no such platform: {stated['os']}")
         machine(stated["os"], stated["arch"])
         if data["implementation"] not in ("cpython", "pypy", "pyodide"):
             raise ValueError(f"no such implementation: {data['implementation']}")
-        last = data["patches"]["last"]
+        last = data["patches"].get("last")
         selection = data["selection"]
         return assemble(
             name=_checked_name(data["name"], where),
@@ -144,15 +151,15 @@ def from_description(data: Mapping[str, Any], *, where: str) -> Target:
             platform=Platform(
                 os=stated["os"],
                 arch=stated["arch"],
-                libc=stated["libc"],
-                floor=_numbers(stated["floor"]) if stated["floor"] is not None else None,
+                libc=stated.get("libc"),
+                floor=_numbers(stated["floor"]) if "floor" in stated else None,
                 plain_linux=bool(stated["plain-linux"]),
             ),
             free_threaded=bool(data["free-threaded"]),
             markers={str(key): str(value) for key, value in data["markers"].items()},
             selection=Selection(
-                extras=_names(selection["extras"]) if selection["extras"] is not None else None,
-                groups=_names(selection["groups"]) if selection["groups"] is not None else None,
+                extras=_names(selection["extras"]) if "extras" in selection else None,
+                groups=_names(selection["groups"]) if "groups" in selection else None,
                 index_pins=tuple(sorted((str(name), str(index)) for name, index in selection["indexes"].items())),
             ),
             tags=_read_tags(data["tags"]) if "tags" in data else None,
