@@ -19,7 +19,7 @@ from hardtack.model.manifest import Manifest, ManifestFile
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import disk_faults, place, remove, safe_join, write_bytes
-from hardtack.wheelhouse.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from hardtack.wheelhouse.manifest import MANIFEST_NAME, is_plain_path, read_manifest, write_manifest
 from hardtack.wheelhouse.simple import IndexedFile, index_pages, requires_python
 
 _METADATA_LIMIT = 64 * 1024 * 1024
@@ -232,6 +232,7 @@ class _Stowing:
     stop: Cancellation
     before: Manifest | None = None
     generated: dict[str, str] = field(default_factory=dict)
+    sound_folders: set[str] = field(default_factory=set)
 
     def check(self) -> None:
         """Refuse what can never lie right, before anything is written."""
@@ -253,7 +254,7 @@ class _Stowing:
                 yield Finding(code="name-collision", message=f"{target!r} cannot be the name of a target's folder", target=target)
         for file in self.manifest.files:
             for path in file_paths(file, self.manifest.layout):
-                safe_join(self.destination, path)
+                self.join(path)
             if file.sha256 not in self.sources:
                 yield Finding(code="missing", message=f"{file.filename} is in no store", file=file.filename)
             elif self.manifest.layout == "by-target" and not file.targets:
@@ -367,13 +368,19 @@ class _Stowing:
 
     def place_for(self, path: str) -> Path:
         """The final place of a relative path; nothing on the way to it may be a link that leads elsewhere."""
-        final = safe_join(self.destination, path)
-        self.refuse_links(final)
-        with disk_faults(final, doing="cannot write"):
-            _make_folder(final.parent)
+        final = self.join(path)
+        folder = path.rpartition("/")[0]
+        if folder not in self.sound_folders:
+            self.refuse_links(final)
+            with disk_faults(final, doing="cannot write"):
+                _make_folder(final.parent)
+            self.sound_folders.add(folder)
         if final.is_dir() and not final.is_symlink():
             raise LayoutFault("a folder stands where a file must", where=str(final), hint="move it away, or choose another --output")
         return final
+
+    def join(self, path: str) -> Path:
+        return self.destination / path if is_plain_path(path) else safe_join(self.destination, path)
 
     def refuse_links(self, final: Path) -> None:
         for parent in final.parents:
@@ -423,7 +430,7 @@ class _Stowing:
         return {
             path: digest
             for path, digest in self.ours_before().items()
-            if path.casefold() not in folded and os.path.lexists(safe_join(self.destination, path))
+            if path.casefold() not in folded and os.path.lexists(self.join(path))
         }
 
     def foreign_wheels(self, manifest: Manifest, leftovers: Mapping[str, str]) -> list[str]:

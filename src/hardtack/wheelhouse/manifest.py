@@ -17,6 +17,7 @@ from hardtack.system.files import safe_join
 SCHEMA = 1
 MANIFEST_NAME = "wheelhouse.json"
 _LIMIT = 256 * 1024 * 1024
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!=@,~-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+!=@,~-]*)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 T = TypeVar("T")
@@ -33,14 +34,14 @@ def write_manifest(manifest: Manifest) -> bytes:
         ("roots", _rows(manifest.roots, "requirement", "origin")),
         ("waivers", _rows(manifest.waivers, "kind", "requirement")),
         ("skews", _rows(manifest.skews, "name")),
-        ("gaps", list(manifest.gaps)),
+        ("gaps", [_compact(gap) for gap in manifest.gaps]),
         ("generated", dict(sorted(manifest.generated))),
         ("leftovers", dict(sorted(manifest.leftovers))),
     ]
     lines = []
     for name, value in sections:
         if isinstance(value, list) and value:
-            rows = ",\n".join(f"    {_compact(row)}" for row in value)
+            rows = ",\n".join(f"    {row}" for row in value)
             lines.append(f"  {json.dumps(name)}: [\n{rows}\n  ]")
         elif isinstance(value, Mapping) and value:
             rows = ",\n".join(f"    {_compact(key)}: {_compact(item)}" for key, item in value.items())
@@ -50,26 +51,22 @@ def write_manifest(manifest: Manifest) -> bytes:
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
-def _compact(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False)
-
-
 def _plain(value: Any) -> Any:
-    """JSON's own types: sets sorted, mappings with sorted keys where we do not order them."""
+    """What is no type of JSON, as one that is: sets sorted, a version or specifier as its text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return dict(value)
     if isinstance(value, (set, frozenset)):
-        return sorted(_plain(item) for item in value)
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
+        return sorted(value)
     return str(value)
 
 
-def _rows(items: Iterable[Any], *keys: str) -> list[dict[str, Any]]:
-    """Rows sorted by these keys, then by all that they say."""
-    return sorted((_row(item) for item in items), key=lambda row: (*(row[key] for key in keys), _compact(row)))
+_compact = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
+
+
+def _rows(items: Iterable[Any], *keys: str) -> list[str]:
+    """Rows as text, sorted by these keys, then by all that they say."""
+    rows = ((tuple(row[key] for key in keys), _compact(row)) for row in map(_row, items))
+    return [text for _, text in sorted(rows)]
 
 
 def _row(item: Any) -> dict[str, Any]:
@@ -127,6 +124,11 @@ def read_manifest(data: bytes, where: str) -> Manifest:
     )
 
 
+def is_plain_path(path: str) -> bool:
+    """True for a relative path of which a glance tells that ``safe_join`` takes it; nearly all are such."""
+    return _PLAIN_PATH.fullmatch(path) is not None
+
+
 class _Reader:
     """Checks every value that it hands out; errors carry the path of the key."""
 
@@ -170,6 +172,8 @@ class _Reader:
         return value
 
     def path(self, place: str, value: Any) -> str:
+        if isinstance(value, str) and is_plain_path(value):
+            return value
         try:
             safe_join(Path(), value if isinstance(value, str) else "")
         except (HardtackError, IndexError):
