@@ -23,6 +23,10 @@ LINES = {
     "urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>": "network",
     "OSError: [Errno 101] Network is unreachable": "network",
     "ModuleNotFoundError: No module named 'numpy'": "numpy",
+    "ModuleNotFoundError: No module named 'imp'": "older Python",
+    "AttributeError: module 'configparser' has no attribute 'SafeConfigParser'. Did you mean: 'RawConfigParser'?": "older Python",
+    "ModuleNotFoundError: No module named 'pkg_resources'": "older setuptools",
+    "error in x setup command: use_2to3 is invalid.": "older setuptools",
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import urllib.request
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +12,11 @@ import pytest
 
 from hardtack.building.build import BuiltWheel, NeedsBuild, build_wheel, prepare_metadata
 from hardtack.building.environment import BuildEnvironment, build_environment
+from hardtack.model.wheel import SdistFacts
 from hardtack.system import environ
+from hardtack.system.process import run
 from hardtack.system.uv import find_uv
+from hardtack.wheelhouse.sdist import inspect_sdist
 from tests.building.projects import Bench, Source, archive_of, names
 
 pytestmark = pytest.mark.live
@@ -127,3 +133,24 @@ def test_several_wheels_of_a_version_have_the_digest_of_the_one_taken(bench: Ben
     )
     [digest] = made.installed.values()
     assert len(digest) == 64
+
+
+DOCOPT = "https://files.pythonhosted.org/packages/a2/55/8f8cab2afd404cf578136ef2cc5dfb50baa1761b68c9da1fb1e4eed343c9/docopt-0.6.2.tar.gz"
+
+
+def test_the_same_wheel_as_uv_builds(bench: Bench, tmp_path: Path) -> None:
+    """docopt has a setup.py alone, and its wheel's bytes depend on the date (PEERS: E8)."""
+    archive = tmp_path / "docopt-0.6.2.tar.gz"
+    with urllib.request.urlopen(DOCOPT, timeout=60) as answer:
+        archive.write_bytes(answer.read())
+    facts = inspect_sdist(archive, filename=archive.name, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
+    assert isinstance(facts, SdistFacts)
+    ours = build(bench, Source(path=archive, facts=facts))
+    environment = {**bench.uv.environment, **bench.uv.network, "SOURCE_DATE_EPOCH": "1577836800", "UV_CACHE_DIR": str(tmp_path / "cache")}
+    command = [str(bench.uv.path), "build", "--wheel", "--no-config", "--out-dir", str(tmp_path / "theirs"), str(archive)]
+    done = run(command, environment=environment, cwd=tmp_path, timeout=120)
+    assert done.code == 0, done.stderr
+    [theirs] = (tmp_path / "theirs").glob("*.whl")
+    assert theirs.name == ours.filename
+    with zipfile.ZipFile(theirs) as left, zipfile.ZipFile(ours.path) as right:
+        assert {name: left.read(name) for name in left.namelist()} == {name: right.read(name) for name in right.namelist()}

@@ -54,6 +54,17 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
         "it wanted the network while building, and gets none: what it fetches must be in the source or be a build requirement",
     ),
     (
+        (
+            r"ModuleNotFoundError: No module named '(?P<what>imp|distutils|asynchat|asyncore|pipes|cgi)'",
+            r"module '(?P<module>[\w.]+)' has no attribute '(?P<what>SafeConfigParser|readfp|find_loader|ImpImporter)'",
+        ),
+        "it was written for an older Python ({what} is gone): take a newer version of it, or run hardtack with an older Python",
+    ),
+    (
+        (r"No module named '(?P<what>pkg_resources)'", r"(?P<what>use_2to3) is invalid"),
+        "it was written for an older setuptools ({what} is gone): take a newer version of it",
+    ),
+    (
         (r"ModuleNotFoundError: No module named '(?P<what>[\w.]+)'",),
         "it imports {what} while building: if its build-system.requires should name that, the fault is the project's",
     ),
