@@ -221,7 +221,15 @@ class Pool:
     def _secure(self, stream: socket.socket, place: Origin) -> socket.socket:
         trusted = self._settings.trusts(place.host, place.port)
         try:
-            return self._context(verify=not trusted).wrap_socket(stream, server_hostname=place.host)
+            # wrap_socket takes the descriptor away from ``stream``: the handshake is left for when the new one can be woken.
+            secure = self._context(verify=not trusted).wrap_socket(stream, server_hostname=place.host, do_handshake_on_connect=False)
+            with self._stop.calls(lambda: _shut(secure)):
+                try:
+                    secure.do_handshake()
+                except BaseException:
+                    secure.close()
+                    raise
+            return secure
         except ssl.SSLCertVerificationError as error:
             raise IndexFault(
                 f"the certificate of {place.host}:{place.port} is not trusted: {error.verify_message}",

@@ -114,7 +114,8 @@ class Credentials:
     def secrets(self) -> tuple[str, ...]:
         """Every password known, for redacting what a child process says. Never show these."""
         logins = [scoped.login for scoped in self._stated] + list(self._proxies.values()) + list(self._from_netrc().values())
-        found = {login.password or login.username for login in logins}
+        # A user without a password is often a token.
+        found = {login.password or login.username for login in logins} | {user for _, _, user in self._users}
         return tuple(sorted((secret for secret in found if len(secret) >= 4), key=len, reverse=True))
 
     def redact(self, text: str) -> str:

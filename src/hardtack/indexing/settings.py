@@ -273,13 +273,14 @@ class _Reader:
                     default = stated
                 elif stated.url != default.url:
                     self._line("index-url", shown(stated.url), stated.source, used=False)
-            declared = [one for one in layer.declared if not one.default and one.name not in names]
+            declared = [one for one in self._taken(layer, layer.declared) if not one.default and one.name not in names]
+            extra = self._taken(layer, layer.extra)
             # Flags and requirement files both speak for this run; below them, the first that names extra indexes has named them all.
-            if layer.extra and (extras_from is None or layer is self._stack[1]):
+            if extra and (extras_from is None or layer is self._stack[1]):
                 extras_from = extras_from or layer
-                chosen += layer.extra
+                chosen += extra
             else:
-                for one in layer.extra:
+                for one in extra:
                     self._line("extra-index-url", shown(one.url), one.source, used=False)
             chosen += declared
             names |= {one.name for one in declared if one.name}
@@ -299,6 +300,17 @@ class _Reader:
             self._line("find-links" if index.kind == "flat" else "index", f"{index.name}: {shown(index.url)}{login}", index.origin)
         pins = [pin for layer in self._stack for pin in layer.pins]
         return tuple(dict.fromkeys(indexes)), pins
+
+    def _taken(self, layer: Layer, said: Sequence[Declared]) -> list[Declared]:
+        """All but the local indexes that pip's or uv's ambient settings add: like their find-links, they are files of this machine only."""
+        taken = []
+        for one in said:
+            local = "://" not in one.url or one.url.startswith("file:")
+            if layer.adds_files or one.explicit or one.default or not local:
+                taken.append(one)
+            else:
+                self._line("extra-index-url", f"{shown(one.url)} (not taken; say --extra-index-url to take it)", one.source, used=False)
+        return taken
 
     def _flat(self, made: _Naming) -> list[Index]:
         found = []
