@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from hardtack.indexing.settings import IndexFlags
     from hardtack.inputs.read import InputRequest
     from hardtack.reporting import Reporter
-    from hardtack.workflow.build import BuildResult, build
+    from hardtack.workflow.build import build
     from hardtack.workflow.lock import LockResult, lock
+    from hardtack.workflow.outcome import BuildResult
     from hardtack.workflow.request import BuildOptions, Request
     from hardtack.workflow.verify import VerifyResult, verify
 
@@ -32,6 +33,7 @@ __all__ = [
     "Reporter",
     "Request",
     "VerifyResult",
+    "__version__",
     "build",
     "lock",
     "verify",
@@ -39,7 +41,7 @@ __all__ = [
 
 _HOMES = {
     "BuildOptions": "hardtack.workflow.request",
-    "BuildResult": "hardtack.workflow.build",
+    "BuildResult": "hardtack.workflow.outcome",
     "IndexFlags": "hardtack.indexing.settings",
     "InputRequest": "hardtack.inputs.read",
     "LockResult": "hardtack.workflow.lock",

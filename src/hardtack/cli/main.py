@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from hardtack.version import __version__
 from hardtack.errors import Cancelled, HardtackError
+from hardtack.version import __version__
 
 _VERBS = {
     "build": ("hardtack.cli.build", "Make a wheelhouse from a project, proven complete for every target."),

@@ -12,12 +12,12 @@ from hardtack.verifying.skew import note_skews
 
 if TYPE_CHECKING:
     from hardtack.model.finding import Verdict
-    from hardtack.model.lock import Lock
+    from hardtack.model.lock import Skew
     from hardtack.model.manifest import ManifestFile
     from hardtack.model.target import Target
     from hardtack.targets.catalog import TargetRow
-    from hardtack.workflow.build import BuildResult
     from hardtack.workflow.lock import LockResult
+    from hardtack.workflow.outcome import BuildResult
     from hardtack.workflow.verify import VerifyResult
 
 _GRADES = {"metadata": "closure of METADATA", "resolver": "uv's resolver agrees", "installed": "installed offline"}
@@ -30,7 +30,7 @@ def render_build(result: BuildResult, *, quiet: bool) -> None:
     from rich.text import Text
 
     out = console(stderr=False)
-    if result.verdict is None:
+    if result.plan is not None and result.verdict is None:
         render_plan(result.plan)
     render_findings(result.findings, quiet=quiet)
     errors = sum(finding.severity is Severity.ERROR for finding in result.findings)
@@ -48,7 +48,9 @@ def render_build(result: BuildResult, *, quiet: bool) -> None:
     size = sum(file.size for file in result.manifest.files)
     arrived = f"{plural(result.fetched, 'file')} fetched ({megabytes(result.received)})" if result.fetched else "nothing fetched"
     made = f"{result.built} built" if result.built else "nothing built"
-    waived = f", with {plural(len(result.lock.waivers), 'waiver')}" if result.lock.waivers else ""
+    waived = f", with {plural(len(result.manifest.waivers), 'waiver')}" if result.manifest.waivers else ""
+    if result.unchanged:
+        arrived, made = "unchanged since it was proven: nothing fetched", "nothing built"
     out.print(
         Text.assemble(
             ("Proven complete", "bold green"),
@@ -211,18 +213,24 @@ def build_json(result: BuildResult) -> dict[str, Any]:
         "inputs": [{"path": str(found.path), "kind": found.kind, "used": found.used, "why": found.why} for found in result.found],
         "notes": list(result.notes),
         "targets": [target.name for target in result.targets],
-        "plan": plan_json(result.plan),
+        "unchanged": result.unchanged,
         "findings": [finding.as_json() for finding in result.findings],
-        "waivers": [{"kind": w.kind, "requirement": w.requirement, "origin": w.origin} for w in result.lock.waivers],
-        "skews": skews_json(result.lock),
         "fetched": {"files": result.fetched, "bytes": result.received},
         "built": result.built,
         "seconds": round(result.seconds, 3),
     }
+    if result.plan is not None:
+        data["plan"] = plan_json(result.plan)
     if result.verdict is not None:
         data["grades"] = {name: [grade.value for grade in grades] for name, grades in result.verdict.grades}
         data["manifest-sha256"] = result.verdict.manifest_digest or None
     if result.manifest is not None:
+        data["pins"] = [
+            {"target": pin.target, "name": pin.name, "version": pin.version, "filename": pin.filename, "marker": pin.marker}
+            for pin in result.manifest.pins
+        ]
+        data["waivers"] = [{"kind": w.kind, "requirement": w.requirement, "origin": w.origin} for w in result.manifest.waivers]
+        data["skews"] = skews_json(result.manifest.skews)
         data["files"] = [
             {
                 "filename": file.filename,
@@ -260,11 +268,11 @@ def plan_json(plan: Plan) -> list[Mapping[str, Any]]:
     return rows
 
 
-def skews_json(lock: Lock) -> list[Mapping[str, Any]]:
+def skews_json(skews: Sequence[Skew]) -> list[Mapping[str, Any]]:
     """Version skew for ``--json``."""
     return [
         {"package": skew.name, "versions": {version: list(targets) for version, targets in skew.versions}, "why": skew.reason}
-        for skew in lock.skews
+        for skew in skews
     ]
 
 
@@ -284,7 +292,7 @@ def lock_json(result: LockResult) -> dict[str, Any]:
             for package in result.lock.packages
         ],
         "targets": list(result.lock.targets),
-        "skews": skews_json(result.lock),
+        "skews": skews_json(result.lock.skews),
         "findings": [finding.as_json() for finding in result.findings],
         "seconds": round(result.seconds, 3),
     }

@@ -16,8 +16,8 @@ import click
 def command(names: tuple[str, ...], probe_script: bool, as_json: bool) -> int:
     """Show the targets that hardtack knows, or what a NAME means.
 
-    On a host that is like no other: run the probe script there (hardtack targets --probe-script > probe.py; python probe.py > host.json), and
-    give what it printed with --complete-platform host.json.
+    On a host that is like no other, run the probe script (hardtack targets --probe-script > probe.py; python probe.py > host.json)
+    and give what it printed with --complete-platform host.json.
     """
     from hardtack.cli.output import print_json
 

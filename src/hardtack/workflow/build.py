@@ -2,69 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-from hardtack.building.sandbox import find_sandbox
-from hardtack.locking.exports import wheelhouse_texts
-from hardtack.model.finding import Finding, Severity, Verdict
-from hardtack.model.index import ProjectPage
-from hardtack.model.lock import Lock, LockedFile, LockedPackage
-from hardtack.model.manifest import Manifest, ManifestFile, Pin
-from hardtack.model.plan import Gap, Plan, PlanEntry, Take
-from hardtack.model.requirements import FoundInput
-from hardtack.model.target import Target
-from hardtack.model.wheel import BadWheel, WheelFacts
-from hardtack.planning.explain import what_would_help
-from hardtack.planning.plan import Policy, plan
+from hardtack.model.finding import Finding, Grade, Severity, Verdict
 from hardtack.reporting import Reporter
-from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
-from hardtack.targets.catalog import describe
-from hardtack.verifying.integrity import check_downgrades, check_files, check_user_hashes
-from hardtack.verifying.skew import note_skews
-from hardtack.wheelhouse.facts import FactsCache, inspect_all
-from hardtack.wheelhouse.layout import stow
-from hardtack.wheelhouse.pylock import write_pylock
-from hardtack.workflow.choosing import Chosen, choose
-from hardtack.workflow.making import Made, Ware, make
-from hardtack.workflow.proving import Shelf, prove
+from hardtack.wheelhouse.manifest import read_manifest
+from hardtack.workflow.outcome import BuildResult
 from hardtack.workflow.reading import Job, read_job
+from hardtack.workflow.receipt import Receipt, recall, receipt_key
 from hardtack.workflow.request import BuildOptions, Request
-from hardtack.workflow.supplies import Supplies, open_supplies
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildResult:
-    """What a build came to. ``verdict`` and ``manifest`` are None for a dry run; ``stowed`` is False where nothing was put in place.
-
-    ``received`` bytes crossed the wire for ``fetched`` files; ``built`` wheels were built; ``seconds`` passed.
-    """
-
-    lock: Lock
-    plan: Plan
-    targets: tuple[Target, ...]
-    found: tuple[FoundInput, ...]
-    notes: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    output: Path
-    verdict: Verdict | None = None
-    manifest: Manifest | None = None
-    stowed: bool = False
-    fetched: int = 0
-    received: int = 0
-    built: int = 0
-    seconds: float = 0.0
-
-    @property
-    def passed(self) -> bool:
-        """True if nothing is missing or wrong: proven and stowed, or, for a dry run, planned without a gap."""
-        if any(finding.severity is Severity.ERROR for finding in self.findings):
-            return False
-        return self.verdict is None or (self.verdict.passed and self.stowed)
 
 
 def build(
@@ -76,224 +24,44 @@ def build(
 ) -> BuildResult:
     """Make a wheelhouse: read, lock, plan, fetch, build, judge, prove, and only then stow.
 
-    Findings are in the result, all at once; what ends the run before there is a plan is raised as a HardtackError.
+    Where nothing has changed since the wheelhouse was proven, that is all there is to do. Findings are in the result, all at once; what
+    ends the run before there is a plan is raised as a HardtackError.
     """
     began = time.monotonic()
-    request = request or Request()
     options = options or BuildOptions()
     reporter = reporter or Reporter()
     stop = stop or Cancellation()
     reporter.stage("reading")
-    job = read_job(request, options, reporter=reporter, stop=stop)
-    with open_supplies(
-        job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
-    ) as supplies:
-        chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=job.output / "pylock.toml")
-        reporter.stage("planning")
-        policy = Policy(
-            formats=job.formats,
-            require_stated_hashes=job.options.require_stated_hashes,
-        )
-        planned = plan(chosen.lock, job.targets, policy)
-        findings = [*check_user_hashes(job.requirements.roots, chosen.lock), *_gaps(planned, job, supplies)]
-        result = BuildResult(
-            lock=chosen.lock,
-            plan=planned,
-            targets=job.targets,
-            found=job.requirements.found,
-            notes=job.requirements.notes,
-            findings=tuple(findings),
-            output=job.output,
-        )
-        if job.options.dry_run:
-            return replace(result, seconds=time.monotonic() - began)
-        done = _make_and_prove(result, chosen, job, supplies, reporter=reporter, stop=stop)
-        return replace(done, seconds=time.monotonic() - began)
+    job = read_job(request or Request(), options, reporter=reporter, stop=stop)
+    key = receipt_key(job)
+    receipt = recall(job, key) if not (options.dry_run or options.upgrade or options.prune) else None
+    if receipt is not None and (result := _unchanged(job, receipt)) is not None:
+        return replace(result, seconds=time.monotonic() - began)
+    # Imported where it is needed: an unchanged wheelhouse needs neither sockets nor archives.
+    from hardtack.workflow.provisioning import provision
+
+    result = provision(job, key=key, reporter=reporter, stop=stop)
+    return replace(result, seconds=time.monotonic() - began)
 
 
-def _make_and_prove(
-    result: BuildResult, chosen: Chosen, job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellation
-) -> BuildResult:
-    options = job.options
-    builds = any(True for _ in result.plan.builds())
-    sandbox = find_sandbox(job.environment, require=options.require_sandbox, reporter=reporter) if builds else None
-    made = make(result.plan, supplies, sandbox=sandbox, python=environ.interpreter(), jobs=options.jobs, reporter=reporter, stop=stop)
-    reporter.stage("judging")
-    judged = _judge(made, supplies, reporter=reporter, stop=stop)
-    facts = {digest: answer for digest, answer in judged.items() if isinstance(answer, WheelFacts)}
-    lock = _with_first_seen(chosen.lock, made, result.plan)
-    findings = [
-        *result.findings,
-        *made.findings,
-        *(finding for answer in judged.values() for finding in answer.findings),
-    ]
-    shelves = [_shelf(target, result.plan, made, facts) for target in job.targets]
-    pins = tuple(pin for shelf in shelves for pin in shelf.pins)
-    findings += [*check_downgrades(pins, lock, job.targets), *note_skews(pins, lock.skews)]
-    proof = prove(
-        shelves,
-        roots=lock.roots,
-        waivers=lock.waivers,
-        constraints=tuple(root.requirement for root in job.requirements.constraints),
-        uv=supplies.uv,
-        python=environ.interpreter() if options.trial else None,
-        opinion=options.opinion,
-        reporter=reporter,
-        stop=stop,
-    )
-    findings += proof.findings
-    manifest = _manifest(job, lock, shelves, made, facts, findings)
-    by_path = {file.path: judged[file.sha256] for file in manifest.files}
-    findings += check_files(manifest.files, by_path, targets=job.targets, lock=lock)
-    proven = not any(finding.severity is Severity.ERROR for finding in findings)
-    digest = ""
-    if proven or options.keep_incomplete:
-        reporter.stage("stowing")
-        manifest = stow(
-            manifest,
-            {ware.sha256: ware.path for ware in made.wares.values()},
-            job.output,
-            texts=_texts(lock, manifest),
-            prune=options.prune,
-            locks=supplies.cache_dir / "locks",
-            reporter=reporter,
-            stop=stop,
-        )
-        digest = hashlib.sha256((job.output / "wheelhouse.json").read_bytes()).hexdigest()
-    verdict = Verdict(
-        findings=tuple(findings),
-        grades=tuple((target.name, proof.grades.get(target.name, ())) for target in job.targets),
-        manifest_digest=digest,
-    )
-    return replace(
-        result,
-        lock=lock,
-        findings=tuple(findings),
-        verdict=verdict,
+def _unchanged(job: Job, receipt: Receipt) -> BuildResult | None:
+    path = job.output / "wheelhouse.json"
+    manifest = read_manifest(path.read_bytes(), str(path))
+    findings = tuple(_finding(row) for row in receipt.summary["findings"])
+    grades = tuple((name, tuple(Grade(grade) for grade in kinds)) for name, kinds in receipt.summary["grades"])
+    return BuildResult(
+        targets=job.targets,
+        output=job.output,
+        findings=findings,
+        found=job.requirements.found,
+        notes=job.requirements.notes,
+        verdict=Verdict(findings=findings, grades=grades, manifest_digest=receipt.manifest_digest),
         manifest=manifest,
-        stowed=bool(digest),
-        fetched=made.fetched,
-        received=made.received,
-        built=made.built,
+        stowed=True,
+        unchanged=True,
     )
 
 
-def _gaps(planned: Plan, job: Job, supplies: Supplies) -> list[Finding]:
-    """Each gap of the plan, with what exists instead and what would fill it."""
-    entries = [entry for entry in planned.entries if isinstance(entry.decision, Gap)]
-    if not entries:
-        return []
-    targets = {target.name: target for target in job.targets}
-    pages = (
-        {name: supplies.client.files(name) for name in sorted({entry.package.name for entry in entries})} if job.lock_file is None else {}
-    )
-    return [_gap(entry, targets[entry.target], pages) for entry in entries]
-
-
-def _gap(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[ProjectPage, ...]]) -> Finding:
-    decision = entry.decision
-    assert isinstance(decision, Gap)
-    help_ = what_would_help(entry, target, pages)
-    return Finding(
-        code=decision.code,
-        message=f"{entry.package.name} {entry.package.version or ''} has nothing that serves {entry.target}: {decision.reason}",
-        package=entry.package.name,
-        version=str(entry.package.version) if entry.package.version else None,
-        target=entry.target,
-        instead=tuple(f"{rejected.filename} ({rejected.reason})" for rejected in decision.rejected),
-        hint=help_.hint or decision.hint,
-    )
-
-
-def _judge(made: Made, supplies: Supplies, *, reporter: Reporter, stop: Cancellation) -> Mapping[str, WheelFacts | BadWheel]:
-    wares = {(ware.sha256, ware.filename): ware for ware in made.wares.values()}
-    files = [(ware.path, ware.filename, ware.sha256) for ware in wares.values()]
-    cache = FactsCache(supplies.cache_dir)
-    return {answer.sha256: answer for answer in inspect_all(files, cache, jobs=2, reporter=reporter, stop=stop)}
-
-
-def _shelf(target: Target, planned: Plan, made: Made, facts: Mapping[str, WheelFacts]) -> Shelf:
-    pins: list[Pin] = []
-    own: dict[str, WheelFacts] = {}
-    paths: dict[str, Path] = {}
-    for at, entry in enumerate(planned.entries):
-        ware = made.wares.get(at)
-        if entry.target != target.name or ware is None or ware.sha256 not in facts:
-            continue
-        fact = facts[ware.sha256]
-        own[ware.filename] = fact
-        paths[ware.filename] = ware.path
-        pins.append(
-            Pin(
-                target=target.name,
-                name=entry.package.name,
-                version=str(fact.version),
-                filename=ware.filename,
-                marker=entry.marker,
-                requires_url=fact.url_requirements,
-            )
-        )
-    return Shelf(target=target, pins=tuple(pins), facts=own, paths=paths)
-
-
-def _with_first_seen(lock: Lock, made: Made, planned: Plan) -> Lock:
-    """The lock with every digest that was learned by fetching, marked as such."""
-    seen: dict[tuple[str, str], tuple[str, int]] = {}
-    for at, ware in made.wares.items():
-        decision = planned.entries[at].decision
-        if isinstance(decision, Take) and decision.file.sha256 is None:
-            seen[decision.file.filename, decision.file.url] = (ware.sha256, ware.size)
-    if not seen:
-        return lock
-
-    def learned(file: LockedFile) -> LockedFile:
-        known = seen.get((file.filename, file.url))
-        if known is None or file.sha256 is not None:
-            return file
-        return replace(file, sha256=known[0], size=known[1], hash_source="first-seen")
-
-    def with_digests(package: LockedPackage) -> LockedPackage:
-        return replace(package, wheels=tuple(learned(file) for file in package.wheels))
-
-    return replace(lock, packages=tuple(with_digests(package) for package in lock.packages))
-
-
-def _manifest(
-    job: Job, lock: Lock, shelves: Sequence[Shelf], made: Made, facts: Mapping[str, WheelFacts], findings: Sequence[Finding]
-) -> Manifest:
-    users: dict[str, list[str]] = {}
-    for shelf in shelves:
-        for fact in shelf.facts.values():
-            users.setdefault(fact.sha256, []).append(shelf.target.name)
-    wares: dict[str, Ware] = {ware.sha256: ware for ware in made.wares.values() if ware.sha256 in users}
-    files = [
-        ManifestFile(
-            filename=ware.filename,
-            path=ware.filename,
-            sha256=digest,
-            size=ware.size,
-            name=facts[digest].name,
-            version=str(facts[digest].version),
-            targets=tuple(users[digest]),
-            origin=ware.origin,
-            index=ware.index,
-            hash_source=ware.hash_source,  # type: ignore[arg-type]
-            build=ware.build,
-        )
-        for digest, ware in wares.items()
-    ]
-    return Manifest(
-        layout=job.layout,
-        targets={target.name: describe(target) for target in job.targets},
-        files=tuple(sorted(files, key=lambda file: file.filename)),
-        pins=tuple(pin for shelf in shelves for pin in shelf.pins),
-        roots=lock.roots,
-        waivers=lock.waivers,
-        skews=lock.skews,
-        gaps=tuple(finding.as_json() for finding in findings if finding.severity is Severity.ERROR),
-    )
-
-
-def _texts(lock: Lock, manifest: Manifest) -> dict[str, bytes]:
-    """The files beside the wheels: the lock, and for each target its exact lists."""
-    return {"pylock.toml": write_pylock(lock, target_descriptions=manifest.targets).encode(), **wheelhouse_texts(manifest)}
+def _finding(row: dict[str, object]) -> Finding:
+    known = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return Finding(**{**known, "severity": Severity(row["severity"])})  # type: ignore[arg-type]

@@ -1,0 +1,266 @@
+"""From a job to a stowed and proven wheelhouse: choose, plan, fetch, build, judge, prove, and only then stow."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hardtack.building.sandbox import find_sandbox
+from hardtack.locking.exports import wheelhouse_texts
+from hardtack.model.finding import Finding, Severity, Verdict
+from hardtack.model.index import ProjectPage
+from hardtack.model.lock import Lock, LockedFile, LockedPackage
+from hardtack.model.manifest import Manifest, ManifestFile, Pin
+from hardtack.model.plan import Gap, Plan, PlanEntry, Take
+from hardtack.model.target import Target
+from hardtack.model.wheel import BadWheel, WheelFacts
+from hardtack.planning.explain import what_would_help
+from hardtack.planning.plan import Policy, plan
+from hardtack.reporting import Reporter
+from hardtack.system import environ
+from hardtack.system.cancellation import Cancellation
+from hardtack.targets.catalog import describe
+from hardtack.verifying.integrity import check_downgrades, check_files, check_user_hashes
+from hardtack.verifying.skew import note_skews
+from hardtack.wheelhouse.facts import FactsCache, inspect_all
+from hardtack.wheelhouse.layout import file_paths, stow
+from hardtack.wheelhouse.pylock import write_pylock
+from hardtack.workflow.choosing import choose
+from hardtack.workflow.making import Made, Ware, make
+from hardtack.workflow.outcome import BuildResult
+from hardtack.workflow.proving import Shelf, prove
+from hardtack.workflow.reading import Job
+from hardtack.workflow.receipt import Receipt, keep
+from hardtack.workflow.supplies import Supplies, open_supplies
+
+
+def provision(job: Job, *, key: str, reporter: Reporter, stop: Cancellation) -> BuildResult:
+    """Do the whole job. Findings are in the result, all at once; ``key`` goes into the receipt of a proven wheelhouse."""
+    with open_supplies(
+        job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
+    ) as supplies:
+        chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=job.output / "pylock.toml")
+        reporter.stage("planning")
+        policy = Policy(formats=job.formats, require_stated_hashes=job.options.require_stated_hashes)
+        planned = plan(chosen.lock, job.targets, policy)
+        result = BuildResult(
+            lock=chosen.lock,
+            plan=planned,
+            targets=job.targets,
+            found=job.requirements.found,
+            notes=job.requirements.notes,
+            findings=(*check_user_hashes(job.requirements.roots, chosen.lock), *_gaps(planned, job, supplies)),
+            output=job.output,
+        )
+        if job.options.dry_run:
+            return result
+        return _make_and_prove(result, chosen.lock, planned, job, supplies, key=key, reporter=reporter, stop=stop)
+
+
+def _make_and_prove(
+    result: BuildResult,
+    chosen: Lock,
+    planned: Plan,
+    job: Job,
+    supplies: Supplies,
+    *,
+    key: str,
+    reporter: Reporter,
+    stop: Cancellation,
+) -> BuildResult:
+    options = job.options
+    builds = any(True for _ in planned.builds())
+    sandbox = find_sandbox(job.environment, require=options.require_sandbox, reporter=reporter) if builds else None
+    made = make(result.plan, supplies, sandbox=sandbox, python=environ.interpreter(), jobs=options.jobs, reporter=reporter, stop=stop)
+    reporter.stage("judging")
+    judged = _judge(made, supplies, reporter=reporter, stop=stop)
+    facts = {digest: answer for digest, answer in judged.items() if isinstance(answer, WheelFacts)}
+    lock = _with_first_seen(chosen, made, planned)
+    findings = [
+        *result.findings,
+        *made.findings,
+        *(finding for answer in judged.values() for finding in answer.findings),
+    ]
+    shelves = [_shelf(target, planned, made, facts) for target in job.targets]
+    pins = tuple(pin for shelf in shelves for pin in shelf.pins)
+    findings += [*check_downgrades(pins, lock, job.targets), *note_skews(pins, lock.skews)]
+    proof = prove(
+        shelves,
+        roots=lock.roots,
+        waivers=lock.waivers,
+        constraints=tuple(root.requirement for root in job.requirements.constraints),
+        uv=supplies.uv,
+        python=environ.interpreter() if options.trial else None,
+        opinion=options.opinion,
+        reporter=reporter,
+        stop=stop,
+    )
+    findings += proof.findings
+    manifest = _manifest(job, lock, shelves, made, facts, findings)
+    by_path = {file.path: judged[file.sha256] for file in manifest.files}
+    findings += check_files(manifest.files, by_path, targets=job.targets, lock=lock)
+    proven = not any(finding.severity is Severity.ERROR for finding in findings)
+    digest = ""
+    if proven or options.keep_incomplete:
+        reporter.stage("stowing")
+        manifest = stow(
+            manifest,
+            {ware.sha256: ware.path for ware in made.wares.values()},
+            job.output,
+            texts=_texts(lock, manifest),
+            prune=options.prune,
+            locks=supplies.cache_dir / "locks",
+            reporter=reporter,
+            stop=stop,
+        )
+        digest = hashlib.sha256((job.output / "wheelhouse.json").read_bytes()).hexdigest()
+    verdict = Verdict(
+        findings=tuple(findings),
+        grades=tuple((target.name, proof.grades.get(target.name, ())) for target in job.targets),
+        manifest_digest=digest,
+    )
+    if proven:
+        paths = tuple(path for file in manifest.files for path in file_paths(file, manifest.layout))
+        keep(job, Receipt(key=key, manifest_digest=digest, summary=_summary(verdict)), manifest, paths)
+    return replace(
+        result,
+        lock=lock,
+        findings=tuple(findings),
+        verdict=verdict,
+        manifest=manifest,
+        stowed=bool(digest),
+        fetched=made.fetched,
+        received=made.received,
+        built=made.built,
+    )
+
+
+def _summary(verdict: Verdict) -> dict[str, object]:
+    """A proof as the receipt keeps it."""
+    return {
+        "findings": [finding.as_json() for finding in verdict.findings],
+        "grades": [[name, [grade.value for grade in grades]] for name, grades in verdict.grades],
+    }
+
+
+def _gaps(planned: Plan, job: Job, supplies: Supplies) -> list[Finding]:
+    """Each gap of the plan, with what exists instead and what would fill it."""
+    entries = [entry for entry in planned.entries if isinstance(entry.decision, Gap)]
+    if not entries:
+        return []
+    targets = {target.name: target for target in job.targets}
+    pages = (
+        {name: supplies.client.files(name) for name in sorted({entry.package.name for entry in entries})} if job.lock_file is None else {}
+    )
+    return [_gap(entry, targets[entry.target], pages) for entry in entries]
+
+
+def _gap(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[ProjectPage, ...]]) -> Finding:
+    decision = entry.decision
+    assert isinstance(decision, Gap)
+    help_ = what_would_help(entry, target, pages)
+    return Finding(
+        code=decision.code,
+        message=f"{entry.package.name} {entry.package.version or ''} has nothing that serves {entry.target}: {decision.reason}",
+        package=entry.package.name,
+        version=str(entry.package.version) if entry.package.version else None,
+        target=entry.target,
+        instead=tuple(f"{rejected.filename} ({rejected.reason})" for rejected in decision.rejected),
+        hint=help_.hint or decision.hint,
+    )
+
+
+def _judge(made: Made, supplies: Supplies, *, reporter: Reporter, stop: Cancellation) -> Mapping[str, WheelFacts | BadWheel]:
+    wares = {(ware.sha256, ware.filename): ware for ware in made.wares.values()}
+    files = [(ware.path, ware.filename, ware.sha256) for ware in wares.values()]
+    cache = FactsCache(supplies.cache_dir)
+    return {answer.sha256: answer for answer in inspect_all(files, cache, jobs=2, reporter=reporter, stop=stop)}
+
+
+def _shelf(target: Target, planned: Plan, made: Made, facts: Mapping[str, WheelFacts]) -> Shelf:
+    pins: list[Pin] = []
+    own: dict[str, WheelFacts] = {}
+    paths: dict[str, Path] = {}
+    for at, entry in enumerate(planned.entries):
+        ware = made.wares.get(at)
+        if entry.target != target.name or ware is None or ware.sha256 not in facts:
+            continue
+        fact = facts[ware.sha256]
+        own[ware.filename] = fact
+        paths[ware.filename] = ware.path
+        pins.append(
+            Pin(
+                target=target.name,
+                name=entry.package.name,
+                version=str(fact.version),
+                filename=ware.filename,
+                marker=entry.marker,
+                requires_url=fact.url_requirements,
+            )
+        )
+    return Shelf(target=target, pins=tuple(pins), facts=own, paths=paths)
+
+
+def _with_first_seen(lock: Lock, made: Made, planned: Plan) -> Lock:
+    """The lock with every digest that was learned by fetching, marked as such."""
+    seen: dict[tuple[str, str], tuple[str, int]] = {}
+    for at, ware in made.wares.items():
+        decision = planned.entries[at].decision
+        if isinstance(decision, Take) and decision.file.sha256 is None:
+            seen[decision.file.filename, decision.file.url] = (ware.sha256, ware.size)
+    if not seen:
+        return lock
+
+    def learned(file: LockedFile) -> LockedFile:
+        known = seen.get((file.filename, file.url))
+        if known is None or file.sha256 is not None:
+            return file
+        return replace(file, sha256=known[0], size=known[1], hash_source="first-seen")
+
+    def with_digests(package: LockedPackage) -> LockedPackage:
+        return replace(package, wheels=tuple(learned(file) for file in package.wheels))
+
+    return replace(lock, packages=tuple(with_digests(package) for package in lock.packages))
+
+
+def _manifest(
+    job: Job, lock: Lock, shelves: Sequence[Shelf], made: Made, facts: Mapping[str, WheelFacts], findings: Sequence[Finding]
+) -> Manifest:
+    users: dict[str, list[str]] = {}
+    for shelf in shelves:
+        for fact in shelf.facts.values():
+            users.setdefault(fact.sha256, []).append(shelf.target.name)
+    wares: dict[str, Ware] = {ware.sha256: ware for ware in made.wares.values() if ware.sha256 in users}
+    files = [
+        ManifestFile(
+            filename=ware.filename,
+            path=ware.filename,
+            sha256=digest,
+            size=ware.size,
+            name=facts[digest].name,
+            version=str(facts[digest].version),
+            targets=tuple(users[digest]),
+            origin=ware.origin,
+            index=ware.index,
+            hash_source=ware.hash_source,  # type: ignore[arg-type]
+            build=ware.build,
+        )
+        for digest, ware in wares.items()
+    ]
+    return Manifest(
+        layout=job.layout,
+        targets={target.name: describe(target) for target in job.targets},
+        files=tuple(sorted(files, key=lambda file: file.filename)),
+        pins=tuple(pin for shelf in shelves for pin in shelf.pins),
+        roots=lock.roots,
+        waivers=lock.waivers,
+        skews=lock.skews,
+        gaps=tuple(finding.as_json() for finding in findings if finding.severity is Severity.ERROR),
+    )
+
+
+def _texts(lock: Lock, manifest: Manifest) -> dict[str, bytes]:
+    """The files beside the wheels: the lock, and for each target its exact lists."""
+    return {"pylock.toml": write_pylock(lock, target_descriptions=manifest.targets).encode(), **wheelhouse_texts(manifest)}

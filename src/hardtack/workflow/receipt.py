@@ -1,0 +1,79 @@
+"""The receipt of a proven wheelhouse: what it was made from, and its files as stat saw them, so that proving it again costs a glance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hardtack.model.manifest import Manifest
+from hardtack.system.files import write_bytes
+from hardtack.targets.catalog import describe
+from hardtack.version import __version__
+from hardtack.workflow.reading import Job
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """``key`` tells what went into a run; ``manifest_digest`` is the sha256 of ``wheelhouse.json``; ``summary`` is the proof, as JSON."""
+
+    key: str
+    manifest_digest: str
+    summary: Mapping[str, Any] = field(hash=False)
+
+
+def receipt_key(job: Job) -> str:
+    """The digest of everything that a run's result depends on, the indexes' changing content aside."""
+    options = job.options
+    lock = job.lock_file.path.read_bytes() if job.lock_file is not None else b""
+    parts = [
+        __version__,
+        job.digest(),
+        {target.name: describe(target) for target in job.targets},
+        [job.layout, options.trial, options.opinion, options.require_stated_hashes, options.require_sandbox],
+        hashlib.sha256(lock).hexdigest(),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def recall(job: Job, key: str) -> Receipt | None:
+    """The receipt of the same run on the same wheelhouse, if not one of its files was touched since (size, time, inode)."""
+    try:
+        data = json.loads(_place(job).read_bytes())
+        if data["schema"] != _SCHEMA or data["key"] != key:
+            return None
+        for path, size, modified, inode in data["files"]:
+            seen = os.stat(job.output / path, follow_symlinks=False)
+            if (seen.st_size, seen.st_mtime_ns, seen.st_ino) != (size, modified, inode):
+                return None
+        return Receipt(key=key, manifest_digest=data["manifest-sha256"], summary=data["summary"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no receipt, a torn one, or a file that is gone: prove again
+
+
+def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...]) -> None:
+    """Write the receipt of a wheelhouse that was just proven and stowed; ``paths`` are its wheels, relative to it."""
+    names = [*paths, *(path for path, _ in manifest.generated), "wheelhouse.json"]
+    files = []
+    for name in names:
+        seen = os.stat(job.output / name, follow_symlinks=False)
+        files.append([name, seen.st_size, seen.st_mtime_ns, seen.st_ino])
+    data = {
+        "schema": _SCHEMA,
+        "key": receipt.key,
+        "manifest-sha256": receipt.manifest_digest,
+        "summary": receipt.summary,
+        "files": files,
+    }
+    write_bytes(_place(job), json.dumps(data).encode())
+
+
+def _place(job: Job) -> Path:
+    name = hashlib.sha256(str(job.output.absolute()).encode()).hexdigest()[:32]
+    return job.cache_dir / "receipts" / f"{name}.json"
