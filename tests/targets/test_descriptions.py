@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import Any
 
 import pytest
+import tomli_w
 from packaging.markers import Marker
 from packaging.tags import Tag
 
@@ -28,6 +30,7 @@ def test_a_table_states_platform_and_selection() -> None:
     assert target.selection == Selection(extras=frozenset({"cuda-12"}), groups=frozenset({"dev"}), index_pins=(("torch", "cu128"),))
     assert target.tags == parse_target("py311-linux-x86_64").tags
     assert from_description(json.loads(json.dumps(describe(target))), where="wheelhouse.json") == target
+    assert from_description(tomllib.loads(tomli_w.dumps(describe(target))), where="pylock.toml") == target
 
 
 def test_no_extras_stated_is_not_the_same_as_none() -> None:
@@ -132,6 +135,14 @@ def test_pips_flags_name_the_same_targets() -> None:
     assert pip("manylinux_2_28_x86_64", version="3.11", implementation="pp") == parse_target("pp311-linux-x86_64")
     assert pip("manylinux_2_28_x86_64", version="3.12.4") == parse_target("py3_12_4-linux-x86_64")
     assert pip("pyodide_2024_0_wasm32") == parse_target("py312-pyodide2024_0")
+
+
+def test_pips_py_takes_only_what_every_implementation_runs() -> None:
+    target = pip("win_amd64", implementation="py")
+    assert {tag.abi for tag in target.tags} == {"none"}
+    assert {tag.interpreter[:2] for tag in target.tags} == {"py"}
+    assert Tag("py3", "none", "win_amd64") in target.tags
+    assert from_description(describe(target), where="x") == target
 
 
 def test_pips_plain_linux_platform_allows_only_what_it_says() -> None:
@@ -343,6 +354,8 @@ def test_what_is_no_probes_output(changes: dict[str, Any], words: str) -> None:
         ("python", "3"),
         ("patches", {}),
         ("patches", {"first": "x", "last": None}),
+        ("patches", {"first": "3.11.0", "last": None}),
+        ("patches", {"first": "3.12.0", "last": "3.13.0"}),
         ("platform", {}),
         ("platform", {"os": "beos", "arch": "x86", "libc": None, "floor": None, "plain-linux": False}),
         ("platform", {"os": "windows", "arch": "s390x", "libc": None, "floor": None, "plain-linux": False}),

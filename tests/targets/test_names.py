@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +50,8 @@ OURS = [
 def test_our_names_are_their_own(name: str) -> None:
     target = parse_target(name)
     assert target.name == name
-    assert from_description(describe(target), where="here") == target
+    assert from_description(json.loads(json.dumps(describe(target))), where="here") == target
+    assert from_description(tomllib.loads(tomli_w.dumps(describe(target))), where="here") == target
     # A target names pylock.<name>.toml, where PEP 751 allows no dot, and a folder.
     assert re.fullmatch(r"[a-z0-9_-]+", target.name)
 

@@ -31,23 +31,22 @@ ENVIRONMENT_VARIABLES = (
     "sys_platform",
 )
 _PATCHED = frozenset({"python_full_version", "implementation_version"})
-_VARIABLES = frozenset({*ENVIRONMENT_VARIABLES, "extra", "extras", "dependency_groups"})
 # Where a marker looks for text inside a version, its answer may change at any patch. No Python has had more than 25 patches.
 _MINORS = range(31)
 _PATCHES = range(51)
 
 
 class UnanswerableMarker(TargetError):
-    """A marker's answer hangs on something that the target does not state."""
+    """A marker's answer hangs on something that the target does not state, or that means nothing there (``stated``)."""
 
     slug = "unanswerable-marker"
 
-    def __init__(self, *, variable: str, target: str, marker: str) -> None:
-        if variable in _VARIABLES - {"extra", "extras", "dependency_groups", "python_version", "python_full_version"}:
+    def __init__(self, *, variable: str, target: str, marker: str, stated: bool = False) -> None:
+        if variable in ENVIRONMENT_VARIABLES and not stated:
             key = variable.replace("_", "-")
             hint = f'state it in [tool.hardtack.targets.{target}]: markers = {{ {key} = "..." }}'
         else:
-            hint = "a marker like this has no meaning in this place (PEP 508): mend the requirement, or override it"
+            hint = "what the marker says of it has no meaning here (PEP 508): mend the requirement, or override it"
         super().__init__(f"target {target} cannot answer {variable} in the marker {marker!r}", hint=hint)
         self.variable = variable
         self.target = target
@@ -56,9 +55,10 @@ class UnanswerableMarker(TargetError):
 
 @dataclass(frozen=True, slots=True)
 class _Unknown:
-    """Neither true nor false, because nothing is known of this variable."""
+    """Neither true nor false, because nothing is known of this variable or (``stated``) the comparison means nothing."""
 
     variable: str
+    stated: bool
 
 
 def holds(
@@ -83,7 +83,7 @@ def holds(
     environment |= {"python_full_version": full_version, "python_version": _minor(full_version)}
     if target.implementation != "pypy":
         # PEP 508: implementation_version is sys.implementation.version, which for CPython is its own version.
-        environment["implementation_version"] = full_version
+        environment.setdefault("implementation_version", full_version)
     if lock_file:
         environment |= {"extras": extras, "dependency_groups": groups}
     else:
@@ -92,7 +92,7 @@ def holds(
     full = dict.fromkeys(ENVIRONMENT_VARIABLES, "") | environment
     answer = _ask(marker._markers, full, environment.keys())
     if isinstance(answer, _Unknown):
-        raise UnanswerableMarker(variable=answer.variable, target=target.name, marker=_shown(marker))
+        raise UnanswerableMarker(variable=answer.variable, target=target.name, marker=_shown(marker), stated=answer.stated)
     return answer
 
 
@@ -166,12 +166,12 @@ def _alternatives(parsed: _Parsed) -> list[list[Any]]:
 def _ask_atom(atom: Any, environment: dict[str, str | frozenset[str]], known: Set[str]) -> bool | _Unknown:
     variable = _variable(atom)
     if variable not in known:
-        return _Unknown(variable)
+        return _Unknown(variable, stated=False)
     try:
         return Marker._from_markers([atom]).evaluate(environment, context="requirement")
     except (ValueError, KeyError, AssertionError):
         # A comparison without a meaning, such as os_name ~= "posix".
-        return _Unknown(variable)
+        return _Unknown(variable, stated=True)
 
 
 def _variable(atom: Any) -> str:

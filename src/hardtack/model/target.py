@@ -60,9 +60,9 @@ def _full(version: Version) -> str:
 class Platform:
     """An operating system, a machine, and the floor of its C library or system.
 
-    ``os``: linux, macos, windows or emscripten. ``arch`` in our spelling: x86_64, aarch64, arm64 (macOS, Windows), x86,
-    armv7l, ppc64le, s390x, riscv64, wasm32. ``libc``: glibc or musl, on linux only. ``floor``: the oldest glibc, musl or macOS
-    that it must run on, as (major, minor); a Pyodide ABI such as (2025, 0) for emscripten; None on Windows.
+    ``os``: linux, macos, windows or emscripten. ``arch`` in our spelling: x86_64, aarch64, arm64 (macOS, Windows), x86 (Windows),
+    i686 (Linux), armv7l, ppc64le, s390x, riscv64, loongarch64, wasm32. ``libc``: glibc or musl, on linux only. ``floor``: the oldest
+    glibc, musl or macOS that it must run on, as (major, minor); a Pyodide ABI such as (2025, 0) for emscripten; None on Windows.
     """
 
     os: Literal["linux", "macos", "windows", "emscripten"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import Tag, parse_tag
+from packaging.tags import Tag, compatible_tags, parse_tag
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -37,6 +37,8 @@ _MARKERS = (
 )
 # Patches that a range in a table is compared with. No minor version of Python has had more than 25.
 _MOST_PATCHES = 99
+# Tags that one compressed set in a file may stand for.
+_MOST_TAGS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,17 +144,21 @@ def from_description(data: Mapping[str, Any], *, where: str) -> Target:
         if data["implementation"] not in ("cpython", "pypy", "pyodide"):
             raise ValueError(f"no such implementation: {data['implementation']}")
         last = data["patches"].get("last")
+        patches = PatchRange(first=Version(data["patches"]["first"]), last=Version(last) if last is not None else None)
+        python = _numbers(data["python"])
+        if any(end.release[:2] != python for end in (patches.first, patches.last or patches.first)):
+            raise ValueError(f"patches of another Python than {data['python']}")
         selection = data["selection"]
         return assemble(
             name=_checked_name(data["name"], where),
             implementation=data["implementation"],
-            python=_numbers(data["python"]),
-            patches=PatchRange(first=Version(data["patches"]["first"]), last=Version(last) if last is not None else None),
+            python=python,
+            patches=patches,
             platform=Platform(
                 os=stated["os"],
                 arch=stated["arch"],
                 libc=stated.get("libc"),
-                floor=_numbers(stated["floor"]) if "floor" in stated else None,
+                floor=_numbers(stated["floor"]) if stated.get("floor") is not None else None,
                 plain_linux=bool(stated["plain-linux"]),
             ),
             free_threaded=bool(data["free-threaded"]),
@@ -182,7 +188,7 @@ def _names(values: Any) -> frozenset[str]:
 
 
 def _read_tags(texts: Iterable[str]) -> list[Tag]:
-    return list(dict.fromkeys(tag for text in texts for tag in sorted(parse_tag(text), key=str)))
+    return list(dict.fromkeys(tag for text in texts for tag in sorted(parse_tag(text, limit=_MOST_TAGS), key=str)))
 
 
 def _checked_name(name: Any, where: str) -> str:
@@ -378,13 +384,17 @@ def from_pip_flags(*, platforms: Sequence[str], python_version: str, implementat
         platform=platform,
         free_threaded=free_threaded,
         abis=own_abis,
+        # pip's "py" takes what any implementation runs, and nothing else.
+        tags=tuple(compatible_tags(python, None, platform_tags(platform))) if prefix == "py" else None,
     )
 
 
 def _pip_python(version: str, implementation: str, abis: Sequence[str]) -> tuple[str, tuple[int, int], str | None, bool]:
     lowered = implementation.strip().lower()
     if lowered not in ("cp", "pp", "py"):
-        raise TargetError(f"no implementation {implementation!r}", hint="known: cp (CPython), pp (PyPy)")
+        raise TargetError(
+            f"no implementation {implementation!r}", hint="known: cp (CPython), pp (PyPy), py (wheels for any implementation alone)"
+        )
     free_threaded = any(re.fullmatch(r"cp3\d+td?", abi.lower()) for abi in abis)
     spelled = read_name("linux-x86_64", python=f"{lowered}{version.strip()}{'t' if free_threaded else ''}")
     exact = spelled.patches.first if spelled.patches.first == spelled.patches.last else None
