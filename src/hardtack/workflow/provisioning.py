@@ -73,7 +73,7 @@ def _make_and_prove(
     options = job.options
     builds = any(True for _ in planned.builds())
     sandbox = find_sandbox(job.environment, require=options.require_sandbox, reporter=reporter) if builds else None
-    made = make(result.plan, supplies, sandbox=sandbox, python=environ.interpreter(), jobs=options.jobs, reporter=reporter, stop=stop)
+    made = make(planned, supplies, sandbox=sandbox, python=environ.interpreter(), jobs=options.jobs, reporter=reporter, stop=stop)
     reporter.stage("judging")
     judged = _judge(made, supplies, reporter=reporter, stop=stop)
     facts = {digest: answer for digest, answer in judged.items() if isinstance(answer, WheelFacts)}
