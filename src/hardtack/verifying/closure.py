@@ -236,14 +236,12 @@ class _Proof:
             if choice.wheel is None and choice.where & wanted:
                 asking = [demand for demand in demands if demand.where & choice.where]
                 self._missing(name, asking, choice.where & wanted, choices, choice)
-            unsuited: dict[str, tuple[Demand, int]] = {}
+            unsuited: dict[str, list[Demand]] = {}
             for demand in demands:
-                where = demand.where & choice.where
-                if where and not suits(demand.requirement, choice.version):
-                    known = unsuited.setdefault(str(demand), (demand, 0))
-                    unsuited[str(demand)] = (known[0], known[1] | where)
-            for demand, where in unsuited.values():
-                self._unsuited(choice, demand, where)
+                if demand.where & choice.where and not suits(demand.requirement, choice.version):
+                    unsuited.setdefault(str(demand.requirement.specifier), []).append(demand)
+            for alike in unsuited.values():
+                self._unsuited(choice, alike)
 
     def _missing(self, name: str, demands: Sequence[Demand], where: int, choices: Sequence[Choice], pinned: Choice | None = None) -> None:
         lying = self.available.get(name, ())
@@ -280,12 +278,17 @@ class _Proof:
             hint=hint,
         )
 
-    def _unsuited(self, choice: Choice, demand: Demand, where: int) -> None:
+    def _unsuited(self, choice: Choice, demands: Sequence[Demand]) -> None:
+        """A version that does not satisfy what these demands, alike in their specifier, ask for."""
+        demand, where = demands[0], 0
+        for one in demands:
+            where |= one.where & choice.where
         text = f"{demand.requirement.name}{demand.requirement.specifier}"
+        more = f", by {len(demands) - 1} more too" if len(demands) > 1 else ""
         if self.pins is not None:
-            message = f"{choice} is what is to be installed, but {text} is required"
+            message = f"{choice} is what is to be installed, but {text} is required{self._on(where)}{more}"
             hint = "lock again; or declare an override, if this version is known to work"
-            self._find("version", message + self._on(where), choice=choice, required_by=chain(demand), hint=hint)
+            self._find("version", message, choice=choice, required_by=chain(demand), hint=hint)
             return
         versions = sorted({wheel.version for wheel in self.fits.get(choice.name, ())})
         suitable = [version for version in versions if suits(demand.requirement, version)]
@@ -297,11 +300,11 @@ class _Proof:
             return
         self._find(
             "missing",
-            f"no wheel here satisfies {text}{self._on(where)}",
+            f"no wheel here satisfies {text}{self._on(where)}{more}",
             package=choice.name,
             required_by=chain(demand),
             instead=self._instead(self.available.get(choice.name, ())),
-            hint=f"add a wheel of {demand.requirement.name} that satisfies {_wish([demand])}",
+            hint=f"add a wheel of {demand.requirement.name} that satisfies {_wish(demands)}",
         )
 
     def _judge_choice(self, choice: Choice, where: int, walk: Walk) -> None:
