@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from packaging.version import Version
 
 from hardtack.errors import Cancelled, HardtackError, HashMismatch, IndexDenied, IndexFault, Offline
 from hardtack.indexing.client import IndexClient
+from hardtack.indexing.credentials import Credentials
 from hardtack.indexing.http import HttpTransport
 from hardtack.indexing.settings import IndexFlags, IndexSettings
 from hardtack.model.index import ProjectPage
@@ -20,14 +22,22 @@ from tests.indexing.arranging import settled
 from tests.support.archives import make_sdist, make_wheel, sha256
 from tests.support.loopback import LoopbackIndex
 
+_OPENED: list[HttpTransport] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close what the test's clients left open."""
+    yield
+    while _OPENED:
+        _OPENED.pop().close()
+
 
 def client_of(
-    settings: IndexSettings, credentials: object = None, *, cache: Path | None = None, stop: Cancellation | None = None
+    settings: IndexSettings, credentials: Credentials | None = None, *, cache: Path | None = None, stop: Cancellation | None = None
 ) -> IndexClient:
-    from hardtack.indexing.credentials import Credentials
-
-    logins = credentials if isinstance(credentials, Credentials) else Credentials()
-    return IndexClient(HttpTransport(settings, logins, stop), settings, cache, stop=stop, pace=0.01)
+    _OPENED.append(HttpTransport(settings, credentials or Credentials(), stop))
+    return IndexClient(_OPENED[-1], settings, cache, stop=stop, pace=0.01)
 
 
 def client(flags: IndexFlags, *, cache: Path | None = None, offline: bool = False, **environment: str) -> IndexClient:

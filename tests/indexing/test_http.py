@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,7 +175,7 @@ def test_through_a_proxy_with_a_login_to_a_private_authority(authority: Authorit
     with LoopbackIndex(tls=authority.leaf("index.example"), host="index.example") as index:
         url = index.add("a-1.0.tar.gz", BODY)
         with LoopbackProxy(credentials=("me", "p:w@"), routes={"index.example": ("127.0.0.1", index.port)}) as proxy:
-            environment = {"HTTPS_PROXY": proxy.with_login("me", "p:w@"), "SSL_CERT_FILE": str(authority.ca_file)}
+            environment: dict[str, Any] = {"HTTPS_PROXY": proxy.with_login("me", "p:w@"), "SSL_CERT_FILE": str(authority.ca_file)}
             with transport(**environment) as port:
                 assert get(port, url) == BODY
             assert proxy.asked() == [f"index.example:{index.port}"]
