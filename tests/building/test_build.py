@@ -215,8 +215,23 @@ def test_a_failure_shows_the_last_lines_and_keeps_the_log(bench: Bench, tmp_path
     assert "ffi.h" in caught.value.hint
     logs = [path for path in bench.work.rglob("*") if path.is_file()]
     assert len(logs) == 1
+    assert logs[0].name == "mini-1.0.tar.gz.log"
     assert str(logs[0]) in words
     assert "fatal error" in logs[0].read_text()
+    build(bench, source(tmp_path))
+    assert not logs[0].exists(), "the log of a failure outlived its cure"
+
+
+@pytest.mark.parametrize("sandbox", ["none"], indirect=True)
+def test_what_a_killed_run_left_goes_a_day_later(bench: Bench, tmp_path: Path) -> None:
+    first = build(bench, source(tmp_path))
+    old, young = first.path.parent, bench.work / ".hardtack-build-young"
+    young.mkdir()
+    os.utime(old, (time.time() - 90_000, time.time() - 90_000))
+    second = build(bench, source(tmp_path))
+    assert not old.exists()
+    assert young.exists()
+    assert second.path.exists()
 
 
 def alive(mark: str) -> list[int]:

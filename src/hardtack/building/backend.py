@@ -56,7 +56,7 @@ class Limits:
 
 
 class Backend:
-    """The hooks of one source, in one work folder. The folder and the log belong to the caller."""
+    """The hooks of one source, in one work folder. Folder and log belong to the caller; errors name ``kept_log``, where it will lie."""
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Backend:
         sandbox: Sandbox,
         work: Path,
         log: Path,
+        kept_log: Path,
         source_date_epoch: int,
         limits: Limits,
         stop: Cancellation,
@@ -74,6 +75,7 @@ class Backend:
         self._interpreter = interpreter
         self._sandbox = sandbox
         self._log = log
+        self._kept_log = kept_log
         self._epoch = source_date_epoch
         self._limits = limits
         self._stop = stop
@@ -241,7 +243,7 @@ class Backend:
     def _failed(self, reason: str) -> BuildFault:
         tail = read_tail(self._log)
         return BuildFault(
-            f"{reason}; the last lines of its log ({self._log}):\n{_indented(tail)}",
+            f"{reason}; the last lines of its log ({self._kept_log}):\n{_indented(tail)}",
             where=self._where,
             hint=hint_for(tail),
         )

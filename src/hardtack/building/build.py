@@ -7,11 +7,11 @@ import os
 import re
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -29,7 +29,7 @@ from hardtack.model.manifest import BuildRecord
 from hardtack.model.wheel import BadWheel, SdistFacts
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.files import remove
+from hardtack.system.files import remove, sweep
 from hardtack.system.uv import Uv
 from hardtack.wheelhouse.inspect import inspect_wheel
 from hardtack.wheelhouse.sdist import extract_sdist
@@ -37,6 +37,7 @@ from hardtack.wheelhouse.sdist import extract_sdist
 _ROUNDS = 4  # of "what else do you need?"
 _METADATA_LIMIT = 16 << 20  # bytes
 _SECONDS = 3600.0  # for each hook
+_ABANDONED = 86_400.0  # seconds after which a folder is no running build's
 
 
 class NeedsBuild(BuildFault):
@@ -135,10 +136,11 @@ def build_wheel(
 
     ``timeout`` in seconds for each hook. ``python`` is used where the source's Requires-Python allows it, else another one of this machine.
     Raises NeedsBuild for a compiled wheel, WrongWheel for anything that is not the one right file, BuildFault (with the log's last
-    lines, and the log's path in ``work``) where the backend fails. The log of a build that went well is removed.
+    lines, and the log's path in ``work``) where the backend fails. Nothing but that log and the wheel's folder stays in ``work``; what a
+    killed run left there goes a day later.
     """
     reporter.build_started(facts.filename)
-    started = monotonic()
+    started = time.monotonic()
     built: BuiltWheel | None = None
     try:
         with _prepared(
@@ -169,7 +171,7 @@ def build_wheel(
             built = BuiltWheel(path=taken, filename=taken.name, sha256=digest, size=size, record=record)
             return built
     finally:
-        reporter.build_finished(facts.filename, wheel=built.filename if built else None, seconds=monotonic() - started)
+        reporter.build_finished(facts.filename, wheel=built.filename if built else None, seconds=time.monotonic() - started)
 
 
 @contextmanager
@@ -188,9 +190,11 @@ def _prepared(
 ) -> Iterator[tuple[Backend, BuildEnvironment, Interpreter]]:
     """The backend of an unpacked archive, in an environment that has all it asks for. Nothing but a failure's log outlives the block."""
     work.mkdir(parents=True, exist_ok=True)
+    sweep(work, older_than=time.time() - _ABANDONED)
     interpreter = fitting(facts.requires_python, preferred=python, uv=uv, stop=stop, wanted_by=facts.filename)
     room = _fresh(work, "build-")
-    log = room.with_suffix(".log")
+    # One log for each archive, of its last failure: written in the room, where no other run's build writes, and moved when it is whole.
+    log, kept = room / "log", work / f"{facts.filename}.log"
     log.touch()
     try:
         tree = SourceTree(path=extract_sdist(archive, facts, room / "unpacked"), facts=facts)
@@ -201,22 +205,19 @@ def _prepared(
             sandbox=sandbox,
             work=room,
             log=log,
+            kept_log=kept,
             source_date_epoch=source_date_epoch,
             limits=Limits(seconds=timeout),
             stop=stop,
         )
         environment = _asked_until_content(facts, backend, interpreter=interpreter, uv=uv, uv_config=uv_config, room=room, stop=stop)
         yield backend, environment, interpreter
+        kept.unlink(missing_ok=True)
     except BuildFault as error:
         error.where = error.where or facts.filename
-        if str(log) not in error.reason:
-            remove(log)
+        if str(kept) in error.reason:
+            log.replace(kept)
         raise
-    except BaseException:
-        remove(log)
-        raise
-    else:
-        remove(log)
     finally:
         remove(room)
 
@@ -338,7 +339,8 @@ def _settle(tree: Path) -> None:
 
 
 def _fresh(work: Path, prefix: str) -> Path:
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=work))
+    """A new folder that only we may enter, named so that ``sweep`` takes it for temporary."""
+    return Path(tempfile.mkdtemp(prefix=f".hardtack-{prefix}", dir=work))
 
 
 def _digest(path: Path) -> tuple[str, int]:
