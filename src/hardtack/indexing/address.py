@@ -35,7 +35,13 @@ class Parts(NamedTuple):
 def origin(url: str) -> Origin:
     """The URL's origin; the scheme's own port where none is written. Raises UsageError for what is no URL."""
     parts = _split(url)
-    return Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
+    host = (parts.hostname or "").rstrip(".")
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise UsageError(f"not a host name: {host}") from None
+    return Origin(parts.scheme, host, parts.port or _PORTS.get(parts.scheme, 0))
 
 
 def take_apart(url: str) -> Parts:

@@ -111,6 +111,13 @@ class Credentials:
             return Login(username=user, password="", source="the URL, which names a user without a password")
         return None
 
+    @property
+    def netrc(self) -> Path | None:
+        """The netrc file that NETRC names, if there is one."""
+        stated = self._environment.get("NETRC")
+        path = Path(stated).expanduser() if stated else None
+        return path if path is not None and path.is_file() else None
+
     def secrets(self) -> tuple[str, ...]:
         """Every password known, for redacting what a child process says. Never show these."""
         logins = [scoped.login for scoped in self._stated] + list(self._proxies.values()) + list(self._from_netrc().values())

@@ -60,10 +60,13 @@ def _environment(settings: IndexSettings, credentials: Credentials, indexes: lis
     environment: dict[str, str] = {"UV_KEYRING_PROVIDER": "disabled", "UV_HTTP_TIMEOUT": str(max(1, round(settings.timeout)))}
     for index in indexes:
         # pypi.org needs no login: no keyring is troubled for it.
-        login = credentials.find(index.url, ask=urlsplit(index.url).hostname != "pypi.org")
+        login = credentials.find(index.url, ask=not settings.offline and urlsplit(index.url).hostname != "pypi.org")
         if login is not None:
             environment[f"UV_INDEX_{variable_name(index.name)}_USERNAME"] = login.username
             environment[f"UV_INDEX_{variable_name(index.name)}_PASSWORD"] = login.password
+    if credentials.netrc is not None:
+        # For hosts that only the pages name: their files may lie elsewhere.
+        environment["NETRC"] = str(credentials.netrc)
     for scheme, proxy in settings.proxies:
         login = credentials.proxy(proxy)
         if login is not None:
