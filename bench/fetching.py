@@ -45,7 +45,8 @@ def bench_fetch(registry: Registry, data: Path, *, workload: str, rounds: int) -
         workload=workload,
         title=f"Fetching {len(registry.wheels)} wheels, {size / 1e6:.0f} MB, over TLS on loopback",
         rows=[Row(name=name, sample=sample, rounds=len(samples[name])) for name, sample in found.items()],
-        goals=goals,
+        # On a small workload the interpreter's start is most of it: nothing to hold against a goal.
+        goals=goals if workload != "S" else goals[-1:],
     )
 
 

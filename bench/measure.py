@@ -55,10 +55,15 @@ def interleaved(contenders: Sequence[Contender], *, rounds: int, log: Path) -> d
             # Nobody pays for what another has left to be written.
             os.sync()
             samples[contender.name].append(run(contender, log))
-            sys.stderr.write(f"\rround {number + 1} of {rounds}: {contender.name:<40}")
-            sys.stderr.flush()
-    sys.stderr.write("\r" + " " * 70 + "\r")
+            _show(f"round {number + 1} of {rounds}: {contender.name}")
+    _show("")
     return samples
+
+
+def _show(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text:<70}\r")
+        sys.stderr.flush()
 
 
 def medians(samples: Sequence[Sample]) -> Sample:

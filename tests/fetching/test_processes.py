@@ -30,7 +30,7 @@ from hardtack.wheelhouse.store import Store
 from tests.fetching.fakes import Watcher
 from tests.support.loopback import LoopbackIndex
 
-QUICK = FetchLimits(backoff=0.01, longest_wait=0.1, stall=3.0, silence=0.4)
+QUICK = FetchLimits(backoff=0.01, longest_wait=0.1, stall=3.0, silence=0.25)
 
 # What a child process runs: it fetches every file of its arguments (name, digest, URL) into the store of the first.
 CHILD = """

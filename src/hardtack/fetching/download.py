@@ -306,4 +306,5 @@ def memory_key(file: Wanted) -> str | None:
     """Under what the first digest of a file is remembered; None for a local file, which its owner may replace at any time."""
     if not file.urls or file.urls[0].startswith("file:"):
         return None
-    return "\n".join((file.index or "", file.filename, file.urls[0], *sorted(file.other_hashes)))
+    # Signed links differ in their query each time.
+    return "\n".join((file.index or "", file.filename, file.urls[0].partition("?")[0].partition("#")[0], *sorted(file.other_hashes)))

@@ -55,6 +55,11 @@ class FetchLimits:
     longest_wait: float = 15.0
     largest: int = 16 << 30
 
+    @classmethod
+    def within(cls, *, timeout: float, retries: int) -> FetchLimits:
+        """The limits of a user who says how long to wait without progress, in seconds, and how often to try again."""
+        return cls(stall=timeout, silence=timeout / 2, attempts=retries + 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -331,8 +336,8 @@ class Transfer:
             raise _Broken("the file on the server is another, or shorter than what had arrived", restart=True)
         if status == 200:
             self._start_over(stream)
-            if self._wanted.sha256 is None and _is_page(headers) and not self._wanted.filename.endswith((".html", ".htm")):
-                raise _Refused(f"{shown(url)} answers with a web page instead of the file", hint="does the index ask for a login?")
+            if self._wanted.sha256 is None:
+                self._distrust(headers, url)
             self._validator = _validator(headers)
             return
         if status in _GONE:
@@ -342,6 +347,17 @@ class Transfer:
         if status in _COME_BACK or status >= 500:
             raise _Broken(f"status {status}", wait=_retry_after(headers, time.time()))
         raise _Refused(f"{shown(url)} answers with status {status}")
+
+    def _distrust(self, headers: Mapping[str, str], url: str) -> None:
+        """Where no digest will tell, see at least that the answer claims to be the file."""
+        name = self._wanted.filename
+        media = (headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        if media in ("text/html", "application/xhtml+xml") and not name.endswith((".html", ".htm")):
+            raise _Refused(f"{shown(url)} answers with a web page instead of the file", hint="does the index ask for a login?")
+        encoding = (headers.get("Content-Encoding") or "identity").strip().lower()
+        # Servers call a .tar.gz so, and send it as it is.
+        if encoding != "identity" and not name.endswith((".gz", ".tgz")):
+            raise _Refused(f"{shown(url)} answers with an encoding ({encoding}) that was not asked for")
 
     def _expected(self, response: Response, url: str) -> int | None:
         """How many bytes this answer has, None where nobody says."""
@@ -467,10 +483,6 @@ class Transfer:
 
 def _creating(name: str, flags: int) -> int:
     return os.open(name, flags | os.O_CREAT, 0o644)
-
-
-def _is_page(headers: Mapping[str, str]) -> bool:
-    return (headers.get("Content-Type") or "").partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
