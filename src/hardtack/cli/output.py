@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SCHEMA = 1
+_PIPE_WIDTH = 4096
 
 
 def console(*, stderr: bool = True) -> Console:
     """A console that respects NO_COLOR, CI and pipes."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    # Into a pipe or a file nothing is cut or folded: lines are as long as what they say.
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else _PIPE_WIDTH)
 
 
 def print_json(kind: str, data: Mapping[str, Any]) -> None:

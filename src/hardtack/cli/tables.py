@@ -68,7 +68,7 @@ def render_plan(plan: Plan) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("package", no_wrap=True)
     for target in plan.targets:
-        table.add_column(target, no_wrap=True)
+        table.add_column(target, overflow="fold")
     rows: dict[str, dict[str, list[tuple[str, str]]]] = {}
     for entry in plan.entries:
         version = str(entry.package.version or "")
@@ -92,9 +92,7 @@ def render_plan(plan: Plan) -> None:
                 text.append(("\n" if at else "") + words, style=style)
             texts.append(text)
         table.add_row(name, *texts)
-    out = console(stderr=False)
-    out.soft_wrap = False
-    out.print(table, soft_wrap=True, crop=False)
+    console(stderr=False).print(table, soft_wrap=False)
 
 
 def render_findings(findings: Sequence[Finding], *, quiet: bool) -> None:
@@ -139,7 +137,7 @@ def _grades(verdict: Verdict, files: Sequence[ManifestFile]) -> None:
         own = [file for file in files if name in file.targets]
         words = "; ".join(_GRADES[grade.value] for grade in grades) if grades else "[bold red]not proven[/]"
         table.add_row(name, str(len(own)), megabytes(sum(file.size for file in own)), words)
-    console(stderr=False).print(table, soft_wrap=True)
+    console(stderr=False).print(table, soft_wrap=False)
 
 
 def render_verify(result: VerifyResult, *, quiet: bool) -> None:

@@ -218,8 +218,8 @@ class _Loop:
                 for constraint in trial
                 if not any((target.name, constraint.name) in after for target in constraint.members.targets)
             ]
-            best = ([*base, *useful], answer, after)
-            if useful == list(trial) and trial is proposals:
+            best = self._without_swaps(base, useful, answer, before, after)
+            if best[0] == [*base, *trial] and trial is proposals:
                 break
             base = best[0]
         if best is None:
@@ -229,6 +229,27 @@ class _Loop:
         if isinstance(final, Resolution) and len(after := self._lacking(final)) <= len(best[2]):
             return best[0], final, after
         return best
+
+    def _without_swaps(
+        self,
+        base: list[_Constraint],
+        useful: list[_Constraint],
+        answer: Resolution,
+        before: set[tuple[str, str]],
+        after: set[tuple[str, str]],
+    ) -> tuple[list[_Constraint], Resolution, set[tuple[str, str]]]:
+        """Withdraw the constraints that closed a gap only to open another on the same targets (a package went back to a placeholder)."""
+        kept = list(useful)
+        for constraint in useful:
+            names = {target.name for target in constraint.members.targets}
+            if not any(target in names for target, _ in after - before):
+                continue
+            fewer = [other for other in kept if other is not constraint]
+            withdrawn = self._ask((*base, *fewer), cached=True)
+            if isinstance(withdrawn, Resolution) and len(left := self._lacking(withdrawn)) <= len(after):
+                self._reporter.detail(f"withdrawn, for it only moved the gap: {constraint}")
+                kept, answer, after = fewer, withdrawn, left
+        return [*base, *kept], answer, after
 
     def _ask(self, constraints: Sequence[_Constraint], *, cached: bool) -> Resolution | NoSolution:
         for _ in range(_MOST_UNBUILT):
