@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from packaging.dependency_groups import DependencyGroupResolver, DuplicateGroupNames
+from packaging.dependency_groups import DependencyGroupResolver
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -19,10 +19,8 @@ def read_groups(table: Any, *, where: str) -> tuple[dict[str, tuple[Requirement,
         return {}, [InputError("is not a table", where=f"{where}: dependency-groups")]
     try:
         resolver = DependencyGroupResolver(table)
-    except DuplicateGroupNames as error:
-        return {}, [InputError(f"groups that differ only in spelling: {error}", where=f"{where}: dependency-groups")]
-    except (TypeError, ValueError, AttributeError) as error:
-        return {}, [InputError(str(error), where=f"{where}: dependency-groups")]
+    except Exception as error:  # packaging raises several kinds here, groups of exceptions among them
+        return {}, [InputError(_reasons(error), where=f"{where}: dependency-groups")]
     groups: dict[str, tuple[Requirement, ...]] = {}
     errors: list[InputError] = []
     for name in table:
@@ -31,7 +29,11 @@ def read_groups(table: Any, *, where: str) -> tuple[dict[str, tuple[Requirement,
         except RecursionError:
             errors.append(InputError("its includes nest too deeply", where=f"{where}: dependency-groups.{name}"))
         except Exception as error:  # packaging raises several kinds here, groups of exceptions among them
-            reasons = [str(inner) for inner in getattr(error, "exceptions", ())] or [str(error)]
             hint = f"groups here: {', '.join(sorted(table))}" if isinstance(error, LookupError) or "not found" in str(error) else None
-            errors.append(InputError("; ".join(reasons), where=f"{where}: dependency-groups.{name}", hint=hint))
+            errors.append(InputError(_reasons(error), where=f"{where}: dependency-groups.{name}", hint=hint))
     return groups, errors
+
+
+def _reasons(error: Exception) -> str:
+    inner = getattr(error, "exceptions", ())
+    return "; ".join(str(one) for one in inner) or str(error)

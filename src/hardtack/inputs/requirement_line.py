@@ -64,7 +64,9 @@ def read_line(text: str, *, folders: tuple[Path, ...], editable: bool = False) -
     path_text, extras = _split_extras(body)
     if _looks_like_path(path_text) or path_text.lower().endswith(_ARCHIVES):
         return _from_path(path_text, extras, marker, folders, editable=False)
-    raise InputError(f"{text!r} is not a requirement: {_first_line(reason)}" if reason else f"{text!r} is not a requirement", hint=_advice(text))
+    raise InputError(
+        f"{text!r} is not a requirement: {_first_line(reason)}" if reason else f"{text!r} is not a requirement", hint=_advice(text)
+    )
 
 
 def _read_editable(text: str, folders: tuple[Path, ...]) -> ReadLine:

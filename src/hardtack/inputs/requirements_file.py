@@ -164,6 +164,10 @@ class _Reader:
 
     def _take(self, text: str, origin: Origin, *, location: str, path: Path | None, constraint: bool, chain: tuple[str, ...]) -> None:
         words, options, rest = _parse(text)
+        # The one option of pip's that works wherever it stands, behind a requirement too.
+        for spelling, value in options.formats:
+            pair = (self.no_binary, self.only_binary)
+            _fold(value, *(pair if spelling == "--no-binary" else reversed(pair)))
         if rest:
             self.notes.append(f"{origin}: {' '.join(rest)!r} behind the options does nothing, as in pip")
         if words or options.editables:
@@ -184,7 +188,9 @@ class _Reader:
             raise InputError("a constraint cannot be editable", hint="leave the -e out")
         if len(options.editables) > 1 or (words and options.editables):
             raise InputError("one line holds one requirement", hint="give each -e a line of its own")
-        ignored = [name for name, value in vars(options).items() if value and name not in ("editables", "hashes", "config_settings")]
+        ignored = [
+            name for name, value in vars(options).items() if value and name not in ("editables", "hashes", "config_settings", "formats")
+        ]
         if ignored:
             self.notes.append(f"{origin}: {', '.join(_SPELLING[name] for name in ignored)} behind a requirement does nothing, as in pip")
         folders = (self.base, *((path.parent,) if path is not None and path.parent != self.base else ()))
@@ -217,10 +223,6 @@ class _Reader:
         if options.no_require_hashes:
             self.hashes_waived = True
         self._index_options(options, origin, path)
-        for value in options.no_binary or ():
-            _fold(value, self.no_binary, self.only_binary)
-        for value in options.only_binary or ():
-            _fold(value, self.only_binary, self.no_binary)
         if options.pre:
             self.prereleases.add(":all:")
         for value in options.all_releases or ():
@@ -366,12 +368,20 @@ _SHORT = {
 _FLAGS = ("no_index", "prefer_binary", "require_hashes", "no_require_hashes", "pre")
 
 
+def _take_format(option: optparse.Option, _text: str, value: str, parser: optparse.OptionParser) -> None:
+    assert parser.values is not None
+    parser.values.formats.append((option.get_opt_string(), value))
+
+
 def _option_parser() -> _OptionParser:
     parser = _OptionParser(add_help_option=False, usage=optparse.SUPPRESS_USAGE)
     for name, spelling in _SPELLING.items():
         others = _SHORT.get(name, ())
         if name in _FLAGS:
             parser.add_option(*others, spelling, dest=name, action="store_true", default=False)
+        elif name in ("no_binary", "only_binary"):
+            # In the order of the line, for the later one wins.
+            parser.add_option(spelling, dest="formats", type="string", action="callback", callback=_take_format, default=[])
         elif name == "index_url":
             parser.add_option(*others, spelling, dest=name, default=None)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from hardtack.errors import InputError, LockError, StaleLock
+from hardtack.errors import InputError, LockError, Offline, StaleLock
 from hardtack.inputs.pyproject import workspace_root
 from hardtack.inputs.text import parse_toml, read_toml
 from hardtack.model.lock import Edge
@@ -39,6 +40,7 @@ _SETTINGS = (
     "no-sources-package",
 )
 _TIMEOUT = 300.0
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 def export_uv_lock(
@@ -54,9 +56,9 @@ def export_uv_lock(
 ) -> str:
     """The lock of the project in ``project_dir`` as the text of a pylock.toml; its paths are relative to ``project_dir``.
 
-    Without network, without a resolution, and no code of the project or of an sdist is run: ``guard_python`` (of ``Uv.guard_interpreter``)
-    sees to that, and may be of a Python that the project does not allow. ``groups`` are exactly those that are taken. Conflicting extras
-    (``tool.uv.conflicts``) need an export each. ``runtime`` False leaves only the groups.
+    Without a resolution, without network (but for files whose hash nobody states), and without running code of the project or of an sdist:
+    ``guard_python`` (of ``Uv.guard_interpreter``) sees to that, and may be of a Python that the project does not allow. ``groups`` are
+    exactly those that are taken. Conflicting extras (``tool.uv.conflicts``) need an export each. ``runtime`` False leaves only the groups.
 
     Raises StaleLock where pyproject.toml asks for something else than what was locked, InputError for an unknown or conflicting extra
     or group. Where a local package's metadata is only told by running it, its freshness cannot be judged and is taken for granted.
@@ -71,11 +73,12 @@ def export_uv_lock(
     with tempfile.TemporaryDirectory(prefix="hardtack-uv-") as temporary:
         folder = Path(temporary)
         config_file = folder / "uv.toml"
-        write_bytes(config_file, _settings(root, lock))
+        write_bytes(config_file, _settings(root, lock, folder))
 
-        def run(python: Path, *more: str) -> Completed:
-            arguments = [*command, "--python", str(python), "--no-cache", *more]
-            return uv.run(arguments, cwd=project_dir, stop=stop, timeout=_TIMEOUT, offline=True, config_file=config_file)
+        def run(python: Path, *more: str, offline: bool = True) -> Completed:
+            # Without isolation, a build hook would run in the guard, which refuses. Without the cache, what uv saw before changes nothing.
+            arguments = [*command, "--python", str(python), "--no-build-isolation", *more, *(["--no-cache"] if offline else [])]
+            return uv.run(arguments, cwd=project_dir, stop=stop, timeout=_TIMEOUT, offline=offline, config_file=config_file)
 
         python = guard_python
         result = run(python, "--locked")
@@ -85,13 +88,16 @@ def export_uv_lock(
         if result.code and _needs_code(result.stderr):
             # --frozen asks neither the project nor any interpreter.
             result = run(python, "--frozen")
+        if result.code and "compute missing hashes" in result.stderr and not uv.offline:
+            # The lock is fresh, but its index states no hashes, and a pylock.toml must: uv fetches these files, and no others.
+            result = run(python, "--locked", offline=False)
         if result.code == 0:
             return result.stdout
         why = run(python, "--locked", "--verbose").stderr if _says_stale(result.stderr) else ""
         raise _error(result, why, lock_path)
 
 
-def _settings(root: Path, lock: Mapping[str, Any]) -> bytes:
+def _settings(root: Path, lock: Mapping[str, Any], folder: Path) -> bytes:
     """What uv is to be configured with: the project's own settings that bear on the lock, and nothing of the user's or the machine's."""
     import tomli_w
 
@@ -115,18 +121,35 @@ def _settings(root: Path, lock: Mapping[str, Any]) -> bytes:
     for key in ("index-url", "extra-index-url", "find-links"):
         if key in settings:
             value = settings[key]
-            settings[key] = [_located(item, root) for item in value] if isinstance(value, list) else _located(value, root)
-    indexes = [{**index, "url": _located(index.get("url"), root)} for index in settings.pop("index", []) if isinstance(index, dict)]
+            settings[key] = [_located(item, root, folder) for item in value] if isinstance(value, list) else _located(value, root, folder)
+    indexes = [{**index, "url": _located(index.get("url"), root, folder)} for index in settings.pop("index", []) if isinstance(index, dict)]
     if indexes:
         settings["index"] = indexes
+    # The same holds for a folder of files that the lock took: uv wants to be told of it again.
+    stated_links = settings.get("find-links", [])
+    local = [_located(registry, root, folder) for registry in _registries(lock) if not _URL.match(registry)]
+    links = [*(stated_links if isinstance(stated_links, list) else [stated_links]), *local]
+    known = [index["url"] for index in indexes]
+    links = [link for link in dict.fromkeys(links) if link not in known]
+    if links:
+        settings["find-links"] = links
     return tomli_w.dumps(settings).encode()
 
 
-def _located(value: Any, root: Path) -> Any:
-    """A local index's path made absolute: our configuration file lies elsewhere."""
-    if not isinstance(value, str) or re.match(r"^[A-Za-z][A-Za-z0-9+.-]+:", value):
+def _registries(lock: Mapping[str, Any]) -> list[str]:
+    packages = lock.get("package", [])
+    sources = [package.get("source") for package in packages if isinstance(package, dict)] if isinstance(packages, list) else []
+    return sorted({str(source["registry"]) for source in sources if isinstance(source, dict) and "registry" in source})
+
+
+def _located(value: Any, root: Path, folder: Path) -> Any:
+    """A local index's path told from ``folder``, where our configuration lies. uv keeps in a lock whether a path was relative."""
+    if not isinstance(value, str) or _URL.match(value) or os.path.isabs(value):
         return value
-    return str((root / value).absolute())
+    try:
+        return os.path.relpath(root.absolute() / value, folder)
+    except ValueError:  # another drive
+        return str(root.absolute() / value)
 
 
 def _disguised(uv: Uv, folder: Path, base: Path, lock: Mapping[str, Any], stop: Cancellation | None) -> Path:
@@ -169,7 +192,11 @@ def _says_stale(stderr: str) -> bool:
     return "needs to be updated" in stderr or "No solution found" in stderr or "network was disabled" in stderr
 
 
-def _error(result: Completed, why: str, lock_path: Path) -> LockError | InputError:
+def _error(result: Completed, why: str, lock_path: Path) -> LockError | InputError | Offline:
+    if "compute missing hashes" in result.stderr:
+        return Offline(
+            "its index states no hashes, and to compute them the files are needed", where=str(lock_path), hint="leave out --offline"
+        )
     lines = [line for line in result.stderr.splitlines() if line.strip() and not re.match(r"Using C?Py|Using Python|Resolved \d", line)]
     said = "\n".join(lines).removeprefix("error: ")
     place = str(lock_path)
