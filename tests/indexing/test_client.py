@@ -79,6 +79,22 @@ def test_the_first_index_that_has_a_project_is_the_only_one_believed() -> None:
         assert versions(ours.files("other")) == [(f"127-0-0-1-{public.port}", ["1.0"])]
 
 
+@pytest.mark.parametrize("spelling", ["corp-tool", "Corp_Tool", "CORP.TOOL", "corp--tool", "corp_-_tool"])
+@pytest.mark.parametrize("listed", [[], ["1.0"], ["1.0.dev1"]])
+def test_no_spelling_and_no_emptiness_leads_past_the_first_index(spelling: str, listed: list[str]) -> None:
+    """A project without a usable file is still that index's project."""
+    with LoopbackIndex(json=False) as private, LoopbackIndex() as public:
+        for version in listed:
+            private.add(*make_wheel("corp_tool", version), project="corp-tool", yanked="gone")
+        if not listed:
+            private.fault("corp-tool", status=200, body=b"<!DOCTYPE html><html></html>", headers={"Content-Type": "text/html"})
+        for version in ("1.0", "9.9", "1!0"):
+            public.add(*make_wheel("corp.tool", version), project="corp-tool")
+        ours = client(IndexFlags(extra_index_urls=(private.url,), index_url=public.url))
+        assert versions(ours.files(spelling)) == [(f"127-0-0-1-{private.port}", listed)]
+        assert public.requests == []
+
+
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 502, 503, 400, 418])
 def test_an_index_that_fails_is_not_passed_over(status: int) -> None:
     with LoopbackIndex() as private, LoopbackIndex() as public:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -131,12 +133,29 @@ def test_a_redirect_to_a_login_of_the_servers_choice_sends_none() -> None:
         assert "authorization" not in other.requests[0].headers
 
 
-@pytest.mark.parametrize("target", ["http://127.0.0.1:1/x", "file:///etc/hosts", "ftp://127.0.0.1/x"])
+@pytest.mark.parametrize("target", ["http", "file:///etc/hosts", "ftp://127.0.0.1/x"])
 def test_a_redirect_away_from_https_is_refused(authority: Authority, target: str) -> None:
-    with LoopbackIndex(tls=authority.leaf()) as index, transport(IndexFlags(cert=authority.ca_file)) as port:
-        index.fault("moved", redirect=target)
-        with pytest.raises(IndexFault):
+    with (
+        LoopbackIndex(tls=authority.leaf()) as index,
+        LoopbackIndex() as plain,
+        transport(IndexFlags(cert=authority.ca_file)) as port,
+    ):
+        index.fault("moved", redirect=plain.add("a-1.0.tar.gz", BODY) if target == "http" else target)
+        with pytest.raises(IndexFault, match=r"which is refused|cannot be fetched"):
             port.open(f"{index.base}/moved")
+        assert plain.connections == 0
+
+
+def test_a_server_that_hangs_up_on_a_kept_connection_is_asked_once_more() -> None:
+    with LoopbackIndex() as index, transport() as port:
+        url = index.add("a-1.0.tar.gz", BODY)
+        get(port, url)
+        index.fault("a-1.0.tar.gz", hang_up=True, times=1)
+        assert get(port, url) == BODY
+        index.fault("a-1.0.tar.gz", hang_up=True)
+        with pytest.raises(TransferFault, match="no answer"):
+            get(port, url)
+        assert len(index.requests) == 5, "a fresh connection that is hung up on is not tried again here"
 
 
 # ---- logins
@@ -365,3 +384,27 @@ def test_local_files_come_through_the_same_port(tmp_path: Path) -> None:
         assert get(port, (tmp_path / "simple").as_uri() + "/") == b"<a>"
         with port.open((tmp_path / "absent").as_uri()) as response:
             assert response.status == 404
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fake keyring is a POSIX script")
+def test_the_keyring_is_asked_when_the_server_wants_a_login(tmp_path: Path) -> None:
+    program = tmp_path / "keyring"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nopen({str(tmp_path / 'log')!r}, 'a').write('asked\\n')\nprint('me'); print('secret')\n"
+    )
+    program.chmod(0o755)
+    with LoopbackIndex(credentials=("me", "secret")) as index:
+        url = index.add("a-1.0.tar.gz", BODY)
+        with transport(IndexFlags(index_url=index.url), PATH=str(tmp_path)) as port:
+            for _ in range(3):
+                assert get(port, url) == BODY
+        assert (tmp_path / "log").read_text() == "asked\n"
+        assert len(index.requests) == 4, "one refusal, then the login is known"
+        with transport(IndexFlags(index_url=index.url, keyring="disabled"), PATH=str(tmp_path)) as port, pytest.raises(IndexDenied):
+            port.open(url)
+
+
+def test_a_host_name_beyond_ascii_is_asked_for_in_its_own_coding() -> None:
+    with LoopbackProxy() as proxy, transport(HTTPS_PROXY=proxy.url) as port, pytest.raises(IndexFault):
+        port.open("https://bücher.invalid/simple/")
+    assert proxy.asked() == ["xn--bcher-kva.invalid:443"]

@@ -52,6 +52,7 @@ class Fault:
 
     ``match``: a file name, a project's name (its page), a whole path, "pages", "files" or "*". Byte counts are of the body.
     ``claim``: a Content-Length that lies. ``redirect``: a Location, with ``{path}`` for the path asked for.
+    ``hang_up``: the connection ends without a word.
     """
 
     match: str
@@ -67,6 +68,7 @@ class Fault:
     endless: bool = False
     redirect: str | None = None
     close: bool = False
+    hang_up: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +284,7 @@ class LoopbackIndex(_Running):
         endless: bool = False,
         redirect: str | None = None,
         close: bool = False,
+        hang_up: bool = False,
     ) -> Fault:
         """Misbehave where ``match`` fits: see ``Fault``. The first fault that fits and has ``times`` left is the one that happens."""
         fault = Fault(
@@ -298,6 +301,7 @@ class LoopbackIndex(_Running):
             endless=endless,
             redirect=redirect,
             close=close,
+            hang_up=hang_up,
         )
         self.faults.append(fault)
         return fault
@@ -389,6 +393,9 @@ class _IndexHandler(BaseHTTPRequestHandler):
         if fault is not None:
             if fault.delay:
                 self._closing.wait(fault.delay)
+            if fault.hang_up:
+                self.close_connection = True
+                return
             if fault.redirect is not None:
                 self._reply(fault.status or 302, b"", {"Location": fault.redirect.replace("{path}", self.path), **fault.headers}, fault)
                 return
