@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.tags import create_compatible_tags_selector
-from packaging.utils import parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from hardtack.model.fit import read_wheel_name
 from hardtack.model.lock import LockedFile
 from hardtack.model.target import Target
 from hardtack.planning.rank import Ranker, fitting
@@ -146,3 +148,22 @@ def test_agrees_with_packaging_and_leaves_no_file_unexplained(target: Target, wh
             assert (parsed[one][2] or (-1, "")) >= (parsed[other][2] or (-1, ""))
     assert {*found[:1], *(one.filename for one in ranked.rejected)} == set(names)
     assert all(one.reason for one in ranked.rejected)
+
+
+@given(st.text(alphabet="a1-_.%2py3nonecp+é\n", max_size=40))
+@example("a-1-1-py3-none-any.whl")
+@example("a-1--py3-none-any.whl")
+@example("a-1-py3-none-.whl")
+@example("a-1-3-none-any.whl")
+@example("a__b-1-py3-none-any.whl")
+@example("py3-none-any")
+@settings(max_examples=200, deadline=None)
+def test_names_are_read_as_packaging_reads_them(stem: str) -> None:
+    for filename in (f"{stem}.whl", f"{stem}-py3-none-any.whl", f"a-1.0-{stem}.whl", stem):
+        try:
+            expected = parse_wheel_filename(unquote(filename))
+        except InvalidWheelFilename:
+            assert read_wheel_name(filename) is None
+        else:
+            found = read_wheel_name(filename)
+            assert found is not None and (found.name, found.version, found.build, found.tags) == expected

@@ -39,9 +39,8 @@ def listed(wheel: WheelFacts, **fields: object) -> ManifestFile:
 
 
 def locked(*wheels: WheelFacts, **fields: object) -> Lock:
-    files = tuple(
-        LockedFile(filename=wheel.filename, url="https://files.example/", **{"sha256": wheel.sha256, **fields}) for wheel in wheels
-    )  # type: ignore[arg-type]
+    plain = [LockedFile(filename=wheel.filename, url="https://files.example/", sha256=wheel.sha256) for wheel in wheels]
+    files = tuple(replace(file, **fields) for file in plain)  # type: ignore[arg-type]
     return Lock(packages=(LockedPackage(name=wheels[0].name, version=wheels[0].version, wheels=files),))
 
 

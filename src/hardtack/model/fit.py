@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
-from packaging.tags import Tag
+from packaging.tags import InvalidTag, Tag, parse_tag
 from packaging.utils import BuildTag, InvalidWheelFilename, NormalizedName, parse_wheel_filename
 from packaging.version import Version
 
@@ -52,11 +53,22 @@ def read_wheel_name(filename: str) -> WheelName | None:
     A name taken from a URL may still be percent-encoded ("%2B" for a local version's plus sign). Names that today's pip refuses
     are not read either: taking one would make a wheelhouse that looks complete and does not install.
     """
+    plain = unquote(filename) if "%" in filename else filename
+    head, *tag = plain.removesuffix(".whl").rsplit("-", 3)
+    if len(tag) != 3 or not plain.endswith(".whl"):
+        return None
     try:
-        name, version, build, tags = parse_wheel_filename(unquote(filename) if "%" in filename else filename)
-    except InvalidWheelFilename:
+        # Few tag sets serve many files: read each once, and the rest of the name with one that is cheap to read.
+        tags = _tags("-".join(tag))
+        name, version, build, _ = parse_wheel_filename(f"{head}-py3-none-any.whl")
+    except (InvalidTag, InvalidWheelFilename):
         return None
     return WheelName(name=name, version=version, build=build, tags=tags)
+
+
+@lru_cache(maxsize=4096)
+def _tags(text: str) -> frozenset[Tag]:
+    return parse_tag(text)
 
 
 class Fit:
@@ -65,7 +77,7 @@ class Fit:
     A lower rank is a better wheel; between wheels of one rank the higher build tag wins.
     """
 
-    __slots__ = ("_abis", "_platforms", "_ranks", "_reasons", "target")
+    __slots__ = ("_abis", "_found", "_platforms", "_ranks", "_reasons", "target")
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -74,13 +86,18 @@ class Fit:
             self._ranks.setdefault(tag, rank)
         self._platforms = frozenset(tag.platform for tag in target.tags)
         self._abis = frozenset((tag.interpreter, tag.abi) for tag in target.tags)
+        self._found: dict[frozenset[Tag], int | None] = {}
         self._reasons: dict[frozenset[Tag], str] = {}
 
-    def rank(self, tags: Iterable[Tag]) -> int | None:
+    def rank(self, tags: frozenset[Tag]) -> int | None:
         """How good a wheel with these tags is here, 0 the best; None where it does not fit."""
-        return min((self._ranks[tag] for tag in tags if tag in self._ranks), default=None)
+        try:
+            return self._found[tags]
+        except KeyError:
+            found = self._found[tags] = min((self._ranks[tag] for tag in tags if tag in self._ranks), default=None)
+            return found
 
-    def order(self, tags: Iterable[Tag], build: BuildTag) -> tuple[int, int, str] | None:
+    def order(self, tags: frozenset[Tag], build: BuildTag) -> tuple[int, int, str] | None:
         """The reverse of a preference: the wheel with the highest order is the one that an installer takes. None: does not fit."""
         rank = self.rank(tags)
         if rank is None:
