@@ -221,6 +221,9 @@ class _Run:
             self._over.wait(_LOOK_AGAIN)
 
     def _bring(self, file: Wanted, buffer: memoryview) -> None:
+        # What was touched is hashed here, in parallel; a cache that cannot be written serves what it has.
+        if self._there(file):
+            return
         folder, elsewhere = self._store.partial_folder, self._elsewhere.get(file.key)
         if elsewhere is not None and time.monotonic() - elsewhere[1] > self._limits.stall:
             # Whoever has it does not get on.
@@ -230,14 +233,10 @@ class _Run:
             self._transfer(file, path, buffer)
 
     def _transfer(self, file: Wanted, path: Path, buffer: memoryview) -> None:
-        store = self._store
-        sha256 = self._digest(file)
-        # Another process may have brought it since, and what was touched is hashed only here, in parallel.
-        if sha256 is not None and store.has(sha256, size=file.size):
-            self._tick_off(file, sha256)
+        # Another process may have brought it since.
+        if self._there(file):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-            self._reporter.transfer_finished(file.filename)
             return
         transfer = Transfer(
             file,
@@ -262,6 +261,14 @@ class _Run:
             with self._lock:
                 self._moving.discard(transfer)
         self._reporter.transfer_finished(file.filename)
+
+    def _there(self, file: Wanted) -> bool:
+        sha256 = self._digest(file)
+        if sha256 is None or not self._store.has(sha256, size=file.size):
+            return False
+        self._tick_off(file, sha256)
+        self._reporter.transfer_finished(file.filename)
+        return True
 
     def _keep(self, file: Wanted, landed: Landed, path: Path) -> None:
         if file.sha256 is None:
