@@ -75,6 +75,20 @@ class BuiltWheel:
     record: BuildRecord
 
 
+def static_metadata(facts: SdistFacts) -> MetadataAnswer | None:
+    """What the archive says of itself that may be trusted (PEP 643); None where only its backend can tell, which wants a sandbox."""
+    if facts.requires is None:
+        return None
+    return MetadataAnswer(
+        name=facts.name,
+        version=facts.version,
+        requires=tuple(str(requirement) for requirement in facts.requires),
+        requires_python=facts.requires_python,
+        extras=_extras(facts.requires),
+        static=True,
+    )
+
+
 def prepare_metadata(
     facts: SdistFacts,
     archive: Path,
@@ -93,15 +107,9 @@ def prepare_metadata(
 
     ``timeout`` in seconds for each hook. Raises BuildFault where the backend fails or tells of another project or version.
     """
-    if facts.requires is not None:
-        return MetadataAnswer(
-            name=facts.name,
-            version=facts.version,
-            requires=tuple(str(requirement) for requirement in facts.requires),
-            requires_python=facts.requires_python,
-            extras=_extras(facts.requires),
-            static=True,
-        )
+    answer = static_metadata(facts)
+    if answer is not None:
+        return answer
     reporter.detail(f"{facts.filename}: asking its build backend for metadata ({sandbox.name})")
     with _prepared(
         facts,
