@@ -15,17 +15,24 @@ from packaging.utils import canonicalize_name
 
 from hardtack.errors import IndexFault, LockError
 from hardtack.locking.resolver import NeedsMetadata, NoSolution, Question, Resolution
-from hardtack.model.lock import LockedPackage
+from hardtack.model.lock import LockedFile, LockedPackage
 from hardtack.model.requirements import FormatControl
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
 from hardtack.system.process import Completed
 from hardtack.system.uv import GUARD_WORDS, Uv
 from hardtack.wheelhouse.pylock import read_pylock
-from hardtack.wheelhouse.uv_lock import read_edges
+from hardtack.wheelhouse.uv_lock import STAND_IN, read_edges, with_stand_ins
 
 _PROJECT = "hardtack-roots"
-_CHATTER = ("Using CPython", "Using PyPy", "Resolved ", "warning: The `extra-build", "hint: While the active Python version")
+_CHATTER = (
+    "Using CPython",
+    "Ignoring existing lockfile",
+    "Using PyPy",
+    "Resolved ",
+    "warning: The `extra-build",
+    "hint: While the active Python version",
+)
 _UNREACHED = ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
 _UNBUILT = re.compile(r"Failed to (?:build|download and build|fetch|resolve)[^`]*`([^`@= ]+)\s*(?:==|@)\s*([^`]+)`")
 
@@ -60,12 +67,14 @@ class UvResolver:
                 locked = self._uv(["lock", "--python", str(guard)], folder, offline=False)
             if locked.code != 0:
                 return _failure(locked)
-            exported = self._uv(["export", "--frozen", "--format", "pylock.toml", "--python", str(guard)], folder, offline=True)
+            state = (project / "uv.lock").read_text(encoding="utf-8")
+            write_bytes(project / "uv.lock", with_stand_ins(state).encode())
+            command = ["export", "--frozen", "--format", "pylock.toml", "--no-default-groups", "--python", str(guard)]
+            exported = self._uv(command, folder, offline=True)
             if exported.code != 0:
                 raise LockError(f"uv could not export what it locked: {_words(exported)}")
-            state = (project / "uv.lock").read_text(encoding="utf-8")
             lock = read_pylock(exported.stdout, where="uv's export", base=project)
-            return Resolution(packages=_with_edges(lock.packages, state))
+            return Resolution(packages=_completed(lock.packages, state))
 
     def _uv(self, arguments: Sequence[str], folder: Path, *, offline: bool) -> Completed:
         return self.uv.run(arguments, cwd=folder / "project", stop=self.stop, offline=offline, config_file=folder / "uv.toml")
@@ -80,8 +89,7 @@ class UvResolver:
         uv: dict[str, Any] = {
             "package": False,
             "environments": list(question.environments),
-            # A pin reaches packages that nobody names directly through a constraint without a specifier.
-            "constraint-dependencies": [*question.constraints, *sorted(set(pinned) - direct)],
+            "constraint-dependencies": list(question.constraints),
         }
         if question.overrides:
             uv["override-dependencies"] = list(question.overrides)
@@ -91,7 +99,7 @@ class UvResolver:
             uv["sources"] = {package: places if len(places) > 1 else places[0] for package, places in sorted(pinned.items())}
         if "index" in self.settings:
             uv["index"] = self.settings["index"]
-        return {
+        document: dict[str, Any] = {
             "project": {
                 "name": _PROJECT,
                 "version": "0",
@@ -100,13 +108,17 @@ class UvResolver:
             },
             "tool": {"uv": uv},
         }
+        if transitive := sorted(set(pinned) - direct):
+            # uv reads the index of a package from what asks for it by name: a group that is locked and never exported asks.
+            document["dependency-groups"] = {"pinned": transitive}
+        return document
 
     def _uv_settings(self, question: Question) -> dict[str, Any]:
         settings: dict[str, Any] = {
             **self.settings,
             "fork-strategy": "fewest",
             "no-build-isolation": True,
-            "prerelease": "allow" if question.prereleases else "if-necessary-or-explicit",
+            **({"prerelease": "allow"} if question.prereleases else {}),
             **_formats(question.formats),
         }
         if question.prerelease_packages and not question.prereleases:
@@ -131,7 +143,12 @@ class UvResolver:
         registry = next((index["url"] for index in self.settings.get("index", ()) if index.get("default")), "https://pypi.org/simple")
         packages = [{"name": name, "version": str(version), "source": {"registry": registry}} for name, version in question.preferences]
         lowest = min(question.lowest_python, self.python_version)
-        return tomli_w.dumps({"version": 1, "requires-python": f">={lowest[0]}.{lowest[1]}", "package": packages})
+        options = {"fork-strategy": "fewest"}
+        if question.prereleases:
+            options["prerelease-mode"] = "allow"
+        if question.exclude_newer:
+            options["exclude-newer"] = question.exclude_newer
+        return tomli_w.dumps({"version": 1, "requires-python": f">={lowest[0]}.{lowest[1]}", "options": options, "package": packages})
 
 
 def _formats(formats: FormatControl) -> dict[str, Any]:
@@ -148,16 +165,22 @@ def _formats(formats: FormatControl) -> dict[str, Any]:
     return settings
 
 
-def _with_edges(packages: Sequence[LockedPackage], state: str) -> tuple[LockedPackage, ...]:
+def _completed(packages: Sequence[LockedPackage], state: str) -> tuple[LockedPackage, ...]:
+    """What uv exported, with the edges of its lock, and without the hashes that only stand in for unstated ones."""
     edges = read_edges(state, where="uv.lock")
-    by_name = {name: found for (name, _), found in edges.items()}
     return tuple(
         replace(
             package,
-            dependencies=edges.get((package.name, str(package.version) if package.version else None), by_name.get(package.name, ())),
+            wheels=tuple(_unstated(file) for file in package.wheels),
+            sdist=_unstated(package.sdist) if package.sdist is not None else None,
+            dependencies=edges.get((package.name, str(package.version) if package.version else None), ()),
         )
         for package in packages
     )
+
+
+def _unstated(file: LockedFile) -> LockedFile:
+    return replace(file, sha256=None) if file.sha256 == STAND_IN else replace(file, hash_source="index")
 
 
 def _failure(completed: Completed) -> NeedsMetadata | NoSolution:

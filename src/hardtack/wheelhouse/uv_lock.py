@@ -1,4 +1,4 @@
-"""The edges of a uv.lock: uv's pylock.toml export has none."""
+"""A uv.lock, read for what uv's pylock.toml export does not say, and filled in where that export would go and fetch files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from hardtack.errors import InputError
 from hardtack.model.lock import Edge
 
 Key = tuple[str, str | None]
+
+STAND_IN = "0" * 64
+"""The sha256 that ``with_stand_ins`` puts where none is stated; no file has it."""
 
 
 def read_edges(text: str, *, where: str) -> Mapping[Key, tuple[Edge, ...]]:
@@ -28,6 +31,22 @@ def read_edges(text: str, *, where: str) -> Mapping[Key, tuple[Edge, ...]]:
             found += [_edge(entry, extra=extra) for entry in entries]
         edges[package["name"], package.get("version")] = tuple(found)
     return edges
+
+
+def with_stand_ins(text: str) -> str:
+    """A uv.lock in which every file has a hash, so that ``uv export`` does not download those of an index that states none."""
+    data = tomllib.loads(text)
+    missing = False
+    for package in data.get("package", ()):
+        for file in (*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])):
+            if "hash" not in file:
+                file["hash"] = f"sha256:{STAND_IN}"
+                missing = True
+    if not missing:
+        return text
+    import tomli_w
+
+    return tomli_w.dumps(data)
 
 
 def _edge(entry: Mapping[str, Any], *, extra: str | None = None) -> Edge:
