@@ -13,7 +13,7 @@ from hardtack.locking.classes import MarkerClass, marker_classes, selections
 from hardtack.locking.resolver import KnownMetadata, NeedsMetadata, NoSolution, Question, Resolution, Resolver
 from hardtack.model.fit import Fit, read_wheel_name
 from hardtack.model.index import IndexFile
-from hardtack.model.lock import Lock, LockedPackage, LockedRoot, Skew, Waiver
+from hardtack.model.lock import Lock, LockedFile, LockedPackage, LockedRoot, Skew, Waiver
 from hardtack.model.marker import python_fits, specifier_cuts
 from hardtack.model.plan import PlanEntry, Take
 from hardtack.model.requirements import IndexPin, Requirements, RootRequirement
@@ -96,7 +96,24 @@ def lock(
         inputs_digest=settings.inputs_digest,
         exclude_newer=settings.exclude_newer,
     )
+    if settings.previous is not None:
+        result = replace(result, packages=_with_known_digests(result.packages, settings.previous))
     return replace(result, skews=_skews(result, targets, constrained))
+
+
+def _with_known_digests(packages: Sequence[LockedPackage], previous: Lock) -> tuple[LockedPackage, ...]:
+    """A digest that was recorded at first sight is kept, so that a file that is replaced later on its index is found out."""
+    known = {
+        (file.index, file.filename): file for package in previous.packages for file in package.wheels if file.hash_source == "first-seen"
+    }
+
+    def with_digest(file: LockedFile) -> LockedFile:
+        seen = known.get((file.index, file.filename))
+        if seen is None or file.sha256 is not None:
+            return file
+        return replace(file, sha256=seen.sha256, size=seen.size, hash_source="first-seen")
+
+    return tuple(replace(package, wheels=tuple(with_digest(file) for file in package.wheels)) for package in packages)
 
 
 def merge_locks(parts: Sequence[tuple[Lock, tuple[Target, ...]]]) -> Lock:

@@ -19,6 +19,8 @@ from hardtack.model.wheel import BadWheel, WheelFacts
 from hardtack.planning.explain import what_would_help
 from hardtack.planning.plan import Policy, plan
 from hardtack.reporting import Reporter
+from hardtack.shipping.install_script import INSTALL_SCRIPT_NAME, install_script
+from hardtack.shipping.sbom import sbom
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
 from hardtack.targets.catalog import describe
@@ -85,7 +87,7 @@ def _make_and_prove(
     ]
     shelves = [_shelf(target, planned, made, facts) for target in job.targets]
     pins = tuple(pin for shelf in shelves for pin in shelf.pins)
-    findings += [*check_downgrades(pins, lock, job.targets), *note_skews(pins, lock.skews)]
+    findings += [*check_downgrades(pins, lock, job.targets), *note_skews(pins, lock.skews), *_first_seen(made)]
     proof = prove(
         shelves,
         roots=lock.roots,
@@ -109,7 +111,7 @@ def _make_and_prove(
             manifest,
             {ware.sha256: ware.path for ware in made.wares.values()},
             job.output,
-            texts=_texts(lock, manifest),
+            texts=_texts(lock, manifest, facts),
             prune=options.prune,
             locks=supplies.cache_dir / "locks",
             reporter=reporter,
@@ -143,6 +145,20 @@ def _summary(verdict: Verdict) -> dict[str, object]:
         "findings": [finding.as_json() for finding in verdict.findings],
         "grades": [[name, [grade.value for grade in grades]] for name, grades in verdict.grades],
     }
+
+
+def _first_seen(made: Made) -> list[Finding]:
+    names = sorted({ware.filename for ware in made.wares.values() if ware.hash_source == "first-seen" and ware.build is None})
+    if not names:
+        return []
+    return [
+        Finding(
+            code="first-seen",
+            severity=Severity.NOTE,
+            message=f"no index and no lock states a hash of {', '.join(names)}: the digests seen first are recorded, and hold from now on",
+            hint="compare them once with what the maker of the files says; --require-stated-hashes refuses such files",
+        )
+    ]
 
 
 def _gaps(planned: Plan, job: Job, supplies: Supplies) -> list[Finding]:
@@ -261,6 +277,11 @@ def _manifest(
     )
 
 
-def _texts(lock: Lock, manifest: Manifest) -> dict[str, bytes]:
-    """The files beside the wheels: the lock, and for each target its exact lists."""
-    return {"pylock.toml": write_pylock(lock, target_descriptions=manifest.targets).encode(), **wheelhouse_texts(manifest)}
+def _texts(lock: Lock, manifest: Manifest, facts: Mapping[str, WheelFacts]) -> dict[str, bytes]:
+    """The files beside the wheels: the lock, for each target its exact lists, the bill of materials, and the bare host's installer."""
+    return {
+        "pylock.toml": write_pylock(lock, target_descriptions=manifest.targets).encode(),
+        **wheelhouse_texts(manifest),
+        "sbom.cdx.json": sbom(manifest, facts),
+        INSTALL_SCRIPT_NAME: install_script(),
+    }
