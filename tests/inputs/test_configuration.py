@@ -42,11 +42,12 @@ url = "https://e.org/simple"
 packages = ["My_Lib"]
 explicit = true
 stands-in-for = "https://files.example/"
+ignore-error-codes = [403]
 
 [[index]]
 name = "links"
 url = "wheels"
-kind = "flat"
+format = "flat"
 """
 
 
@@ -81,11 +82,11 @@ def test_pyproject_says_the_same_under_its_table(tmp_path: Path) -> None:
 def test_environment_beats_project_beats_user(tmp_path: Path) -> None:
     user = tmp_path / "user" / "hardtack" / "hardtack.toml"
     user.parent.mkdir(parents=True)
-    user.write_text('layout = "flat"\nprune = true\nsandbox = "user"\n')
+    user.write_text('layout = "flat"\nprune = true\nsandbox = "prefer"\n')
     (tmp_path / "hardtack.toml").write_text('layout = "by-target"\nprune = false\n')
     environment = {"XDG_CONFIG_HOME": str(tmp_path / "user"), "HARDTACK_PRUNE": "yes"}
     found = read_configuration(tmp_path, environment=environment)
-    assert (found.layout, found.prune, found.sandbox) == ("by-target", True, "user")
+    assert (found.layout, found.prune, found.sandbox) == ("by-target", True, "prefer")
     assert [str(found.origins[name]) for name in ("layout", "prune", "sandbox")] == [
         "hardtack.toml: layout",
         "HARDTACK_PRUNE",
@@ -125,8 +126,8 @@ def test_unknown_keys_are_told_all_at_once_with_the_near_one(tmp_path: Path) -> 
 @pytest.mark.parametrize("text", [
     "layout = 'tall'", "prune = 'yes'", "targets = 3", "targets = [3]", "targets = {a = 1}", "constraints = ['a b']", "constraints = 'a'",
     "exclude-newer = 'tomorrow'", "exclude-newer = 3", "index = {}", "index = [3]", "[[index]]\nname = 'x'", "[[index]]\nurl = 'x'",
-    "[[index]]\nname = 'x'\nurl = 'y'\nkind = 'odd'", "[[index]]\nname = 'x'\nurl = 'y'\n[[index]]\nname = 'x'\nurl = 'z'", "output = 3",
-    "[[index]]\nname = 'x'\nurl = 'y'\ndefault = true\n[[index]]\nname = 'z'\nurl = 'z'\ndefault = true", "offline = 1", "extras = [1]",
+    "[[index]]\nname = 'x'\nurl = 'y'\nformat = 'odd'", "[[index]]\nname = 'x'\nurl = 'y'\n[[index]]\nname = 'x'\nurl = 'z'", "output = 3",
+    "[[index]]\nname = 'x'\nurl = 'y'\ndefault = true\n[[index]]\nname = 'z'\nurl = 'z'\ndefault = true", "offline = 1", "sandbox = 'maybe'", "[[index]]\nname = 'x'\nurl = 'y'\nignore-error-codes = [true]", "extras = [1]",
 ])  # fmt: skip
 def test_wrong_values_are_errors_that_name_the_file_and_key(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match=r"hardtack\.toml"):

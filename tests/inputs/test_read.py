@@ -21,6 +21,10 @@ GROUPS = '[dependency-groups]\ndev = ["ruff"]\ntest = ["pytest"]\n'
 PYLOCK = 'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n'
 
 
+def _no_network(url: str) -> str:
+    raise AssertionError(f"fetched {url}")
+
+
 def lay(folder: Path, files: Mapping[str, str]) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +34,7 @@ def lay(folder: Path, files: Mapping[str, str]) -> None:
 def read(folder: Path, files: Mapping[str, str], *, configuration: Configuration | None = None, **request: Any) -> Requirements:
     lay(folder, files)
     return read_inputs(
-        InputRequest(project_dir=folder, **request), configuration or Configuration(), environment={}, fetch_text={}.__getitem__
+        InputRequest(project_dir=folder, **request), configuration or Configuration(), environment={}, fetch_text=_no_network
     )
 
 
@@ -195,7 +199,7 @@ def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
 
 def _missing(folder: Path) -> InputError:
     with pytest.raises(InputError) as caught:
-        read_inputs(InputRequest(project_dir=folder / "gone"), Configuration(), environment={}, fetch_text={}.__getitem__)
+        read_inputs(InputRequest(project_dir=folder / "gone"), Configuration(), environment={}, fetch_text=_no_network)
     return caught.value
 
 

@@ -125,9 +125,10 @@ def test_the_locked_versions_are_kept_although_newer_ones_came(uv: Uv, guard: Pa
     assert "five 1.0" in names(export(folder, uv, guard))
 
 
-def test_conflicting_extras_are_told_to_go_apart(project: Path, uv: Uv, guard: Path) -> None:
+@pytest.mark.parametrize("all_packages", [True, False])
+def test_conflicting_extras_are_told_to_go_apart(project: Path, uv: Uv, guard: Path, all_packages: bool) -> None:
     with pytest.raises(InputError, match="incompatible") as caught:
-        export(project, uv, guard, extras=["cpu", "cuda"])
+        export(project, uv, guard, extras=["cpu", "cuda"], all_packages=all_packages)
     assert "targets" in str(caught.value.hint)
 
 
@@ -227,12 +228,12 @@ def test_members_and_the_project_itself_come_as_folders(uv: Uv, guard: Path, tmp
     (folder / "members" / "m").mkdir(parents=True)
     (folder / "members" / "m" / "pyproject.toml").write_text('[project]\nname = "member"\nversion = "1"\ndependencies = ["four"]\n' + build)
     lock(folder, uv)
-    found = {package.name: package.directory for package in export(folder, uv, guard).packages}
+    found = {str(package.name): package.directory for package in export(folder, uv, guard).packages}
     assert sorted(found) == ["five", "four", "member", "one", "proj"]
     assert found["member"] is not None
     assert (folder / found["member"].path).resolve() == (folder / "members" / "m").resolve()
     member = folder / "members" / "m"
-    alone = {package.name: package.directory for package in export(member, uv, guard, all_packages=False).packages}
+    alone = {str(package.name): package.directory for package in export(member, uv, guard, all_packages=False).packages}
     assert sorted(alone) == ["four", "member"]
     assert alone["member"] is not None
     assert (member / alone["member"].path).resolve() == member.resolve()

@@ -175,6 +175,12 @@ def _targets(value: Any) -> Mapping[str, Mapping[str, Any]] | tuple[str, ...]:
     return _texts(value)
 
 
+def _codes(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(item) is int and 400 <= item < 600 for item in value):
+        raise ValueError("is not a list of HTTP status codes")
+    return tuple(value)
+
+
 _INDEX_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "name": _text,
     "url": _text,
@@ -182,7 +188,8 @@ _INDEX_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "default": _flag,
     "packages": _excluded,
     "stands-in-for": lambda value: (value,) if isinstance(value, str) else _texts(value),
-    "kind": _one_of("simple", "flat"),
+    "format": _one_of("simple", "flat"),
+    "ignore-error-codes": _codes,
 }
 
 
@@ -228,7 +235,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "require-stated-hashes": ("require_stated_hashes", _flag),
     "extras": ("extras", _names),
     "groups": ("groups", _names),
-    "sandbox": ("sandbox", _text),
+    "sandbox": ("sandbox", _one_of("require", "prefer")),
     "offline": ("offline", _flag),
     "cache-dir": ("cache_dir", _text),
 }

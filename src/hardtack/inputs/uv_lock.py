@@ -40,6 +40,7 @@ _SETTINGS = (
     "no-sources-package",
 )
 _TIMEOUT = 300.0
+_APART = "give each of them a target of its own: [tool.hardtack.targets.NAME] extras = [...]"
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -70,6 +71,8 @@ def export_uv_lock(
     command += ["--all-packages"] if all_packages else []
     command += [part for extra in sorted(extras) for part in ("--extra", extra)] if runtime else []
     command += [part for group in sorted(groups) for part in ("--group" if runtime else "--only-group", group)]
+    if all_packages:
+        _check_conflicts(lock, extras if runtime else frozenset(), groups, lock_path)
     with tempfile.TemporaryDirectory(prefix="hardtack-uv-") as temporary:
         folder = Path(temporary)
         config_file = folder / "uv.toml"
@@ -134,6 +137,16 @@ def _settings(root: Path, lock: Mapping[str, Any], folder: Path) -> bytes:
     if links:
         settings["find-links"] = links
     return tomli_w.dumps(settings).encode()
+
+
+def _check_conflicts(lock: Mapping[str, Any], extras: frozenset[str], groups: frozenset[str], lock_path: Path) -> None:
+    """What uv itself checks for one project, but not for all packages together."""
+    conflicts = lock.get("conflicts", [])
+    for together in conflicts if isinstance(conflicts, list) else []:
+        taken = [item for item in together if isinstance(item, dict) and (item.get("extra") in extras or item.get("group") in groups)]
+        if len(taken) > 1:
+            names = " and ".join(f"{item.get('package')}[{item.get('extra') or item.get('group')}]" for item in taken)
+            raise InputError(f"{names} are incompatible by tool.uv.conflicts", where=str(lock_path), hint=_APART)
 
 
 def _registries(lock: Mapping[str, Any]) -> list[str]:
@@ -201,7 +214,7 @@ def _error(result: Completed, why: str, lock_path: Path) -> LockError | InputErr
     said = "\n".join(lines).removeprefix("error: ")
     place = str(lock_path)
     if "incompatible with the declared conflicts" in said:
-        return InputError(said, where=place, hint="give each of them a target of its own: [tool.hardtack.targets.NAME] extras = [...]")
+        return InputError(said, where=place, hint=_APART)
     if re.search(r"[Ee]xtra `[^`]*` (?:is|does)|[Gg]roup `[^`]*` (?:is|does)", said):
         return InputError(said, where=place)
     if re.search(r"[Ff]ailed to parse|unsupported (?:schema )?version|could not be read|not supported", said):
