@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -366,6 +367,7 @@ def test_a_missing_build_requirement_is_named(bench: Bench, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 def test_no_python_here_fits(bench: Bench, tmp_path: Path) -> None:
+    bench.uv = replace(bench.uv, environment={**bench.uv.environment, "PATH": "/usr/bin:/bin"})
     with pytest.raises(NoPython, match=r">=9\.9") as caught:
         build(bench, source(tmp_path, requires_python=">=9.9"))
     assert caught.value.where == "mini-1.0.tar.gz"

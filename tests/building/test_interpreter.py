@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
@@ -35,8 +36,22 @@ def test_what_is_no_python_says_so(tmp_path: Path) -> None:
         ask(liar)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for a Python")
+def test_the_newest_that_fits_is_taken_of_pyenvs_too(tmp_path: Path) -> None:
+    for version in ("9.1.0", "9.3.0", "9.2.0", "9.4.0rc1"):
+        python = tmp_path / "pyenv" / "versions" / version / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        answer: dict[str, object] = {"version": version, "implementation": "cpython", "executable": str(python), "roots": []}
+        python.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+        python.chmod(0o755)
+    uv = find_uv(tmp_path / "cache", {**environ.variables(), "PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path / "pyenv")})
+    for wanted, got in ((">=9", "9.3.0"), (">=9,<9.2", "9.1.0"), (">=9.4.0rc1", "9.4.0rc1")):
+        found = fitting(SpecifierSet(wanted), preferred=Path(sys.executable), uv=uv, stop=Cancellation(), wanted_by="x")
+        assert str(found.version) == got
+
+
 def test_another_one_is_taken_where_the_first_is_excluded(tmp_path: Path) -> None:
-    uv = find_uv(tmp_path / "cache", environ.variables())
+    uv = find_uv(tmp_path / "cache", {**environ.variables(), "PATH": "/usr/bin:/bin"})
     tmp_path.joinpath("cache").mkdir()
     here = Version(platform.python_version())
     excluded = SpecifierSet(f"!={here},>=3.8")

@@ -206,7 +206,6 @@ def _prepared(
     log.touch()
     try:
         tree = SourceTree(path=extract_sdist(archive, facts, room / "unpacked"), facts=facts)
-        _settle(tree.path)
         backend = Backend(
             tree,
             interpreter=interpreter,
@@ -333,17 +332,6 @@ def _extras(requires: tuple[Requirement, ...]) -> frozenset[str]:
     for requirement in requires:
         found.update(re.findall(r"""\bextra\s*==\s*["']([^"']+)["']""", str(requirement.marker or "")))
     return frozenset(canonicalize_name(extra) for extra in found)
-
-
-def _settle(tree: Path) -> None:
-    """The same modes whatever umask the archive was unpacked under: they end up in wheels."""
-    for folder, _, files in os.walk(tree):
-        os.chmod(folder, 0o755)  # noqa: S103 (folders of the build, in a work folder that only we may enter)
-        for file in files:
-            path = os.path.join(folder, file)
-            state = os.lstat(path)
-            if stat.S_ISREG(state.st_mode):
-                os.chmod(path, 0o755 if state.st_mode & 0o100 else 0o644)
 
 
 def _fresh(work: Path, prefix: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -98,11 +99,15 @@ def _allowed(requires_python: SpecifierSet | None, interpreter: Interpreter) -> 
 
 
 def _installed(uv: Uv, cwd: Path, stop: Cancellation) -> list[Path]:
+    """Every Python that uv finds, and pyenv's: uv sees only their shims, which run the ones that pyenv was told to."""
+    found = []
     done = uv.run(["python", "list", "--only-installed", "--output-format", "json"], cwd=cwd, stop=stop, timeout=60)
-    try:
-        return [Path(row["path"]) for row in json.loads(done.stdout) if row.get("path")]
-    except (ValueError, KeyError, TypeError):
-        return []
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        found += [Path(row["path"]) for row in json.loads(done.stdout) if row.get("path")]
+    home = uv.environment.get("PYENV_ROOT") or os.path.join(uv.environment.get("HOME", ""), ".pyenv")
+    if os.path.isabs(home):
+        found += sorted(Path(home).glob("versions/*/bin/python"))
+    return found
 
 
 def _bare() -> dict[str, str]:
