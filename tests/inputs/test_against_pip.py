@@ -254,6 +254,15 @@ def _theirs_as_rows(requirements: list[Any], names: dict[tuple[bool, int], str])
         )
 
 
+def _distinct(rows: Iterator[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """In one order, and each once: pip reads a file as often as it is named, we read it once."""
+    found: list[tuple[Any, ...]] = []
+    for row in rows:
+        if row not in found:
+            found.append(row)
+    return sorted(found, key=lambda row: (row[:3], sorted(row[3]), str(row[4:8]), sorted(row[8])))
+
+
 def compare(folder: Path, text: bytes, *, constraint: bool = False) -> None:
     """Both read it alike, or both refuse it."""
     try:
@@ -273,9 +282,9 @@ def compare(folder: Path, text: bytes, *, constraint: bool = False) -> None:
             ours(folder, text, constraint=constraint)
         return
     read = ours(folder, text, constraint=constraint)
-    mine = sorted(_ours_as_rows(read), key=str)
+    mine = _distinct(_ours_as_rows(read))
     names = {(row[0], row[1]): row[2] for row in mine}
-    assert mine == sorted(_theirs_as_rows(requirements, names), key=str)
+    assert mine == _distinct(_theirs_as_rows(requirements, names))
     indexes = [url for url in (read.index_options.index_url, *read.index_options.extra_index_urls) if url]
     assert indexes == finder.index_urls
     assert list(read.index_options.find_links) == [link if "://" in link else os.path.normpath(link) for link in finder.find_links]

@@ -69,6 +69,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert found.indexes[0]["packages"] == ("my-lib",)
     assert found.indexes[0]["stands-in-for"] == ("https://files.example/",)
     assert [index["name"] for index in found.indexes] == ["corp", "links"]
+    assert [index["url"] for index in found.indexes] == ["https://e.org/simple", str(tmp_path / "wheels")]
     assert str(found.origins["layout"]) == "hardtack.toml: layout"
 
 
@@ -127,7 +128,8 @@ def test_unknown_keys_are_told_all_at_once_with_the_near_one(tmp_path: Path) -> 
     "layout = 'tall'", "prune = 'yes'", "targets = 3", "targets = [3]", "targets = {a = 1}", "constraints = ['a b']", "constraints = 'a'",
     "exclude-newer = 'tomorrow'", "exclude-newer = 3", "index = {}", "index = [3]", "[[index]]\nname = 'x'", "[[index]]\nurl = 'x'",
     "[[index]]\nname = 'x'\nurl = 'y'\nformat = 'odd'", "[[index]]\nname = 'x'\nurl = 'y'\n[[index]]\nname = 'x'\nurl = 'z'", "output = 3",
-    "[[index]]\nname = 'x'\nurl = 'y'\ndefault = true\n[[index]]\nname = 'z'\nurl = 'z'\ndefault = true", "offline = 1", "sandbox = 'maybe'", "[[index]]\nname = 'x'\nurl = 'y'\nignore-error-codes = [true]", "extras = [1]",
+    "[[index]]\nname = 'x'\nurl = 'y'\ndefault = true\n[[index]]\nname = 'z'\nurl = 'z'\ndefault = true", "offline = 1",
+    "[[index]]\nname = 'x'\nurl = 'y'\nignore-error-codes = [true]", "sandbox = 'maybe'", "extras = [1]",
 ])  # fmt: skip
 def test_wrong_values_are_errors_that_name_the_file_and_key(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match=r"hardtack\.toml"):

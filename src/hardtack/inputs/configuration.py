@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -269,8 +270,17 @@ def _take(
     except ValueError as error:
         problems.append(f"{place}: {prefix}{key} {error}")
         return
-    values[name] = (folder / Path(found).expanduser()).absolute() if name in _PATHS else found
+    if name in _PATHS:
+        found = (folder / Path(found).expanduser()).absolute()
+    elif name == "indexes":
+        found = tuple({**table, "url": _index_url(table["url"], folder)} for table in found)
+    values[name] = found
     origins[name] = Origin(place=place, key=f"{prefix}{key}")
+
+
+def _index_url(url: str, folder: Path) -> str:
+    """A folder's path is relative to the file that states it."""
+    return url if re.match(r"^[A-Za-z][A-Za-z0-9+.-]+:", url) else str((folder / Path(url).expanduser()).absolute())
 
 
 def _take_environment(environment: Mapping[str, str], values: dict[str, Any], origins: dict[str, Origin], problems: list[str]) -> None:
