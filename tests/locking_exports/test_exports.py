@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -207,6 +207,11 @@ _EXPRESSIONS = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
+@example(
+    "(sys_platform == 'win32' or 'inux' in platform_system) and 'a' in extras and python_full_version < '3.11.3'",
+    frozenset("a"),
+    frozenset(),
+)
 @given(_EXPRESSIONS, st.frozensets(st.sampled_from("ab")), st.frozensets(st.sampled_from("gh")))
 def test_answering_sets_changes_no_answer(text: str, extras: frozenset[str], groups: frozenset[str]) -> None:
     marker = Marker(text)

@@ -98,6 +98,7 @@ def test_by_target_shares_the_bytes_where_the_store_cannot_be_linked(
     assert os.path.samefile(*shared)
     assert not os.path.samefile(shared[0], pantry.folder / pantry.files[0].sha256)
     before = tree(house)
+    monkeypatch.setattr("hashlib.file_digest", None)  # a copy that the last run made is known by its time: none is read again
     pantry.stow(house, layout="by-target")
     assert tree(house) == before
 
@@ -209,6 +210,8 @@ def test_a_prune_that_was_interrupted_is_completed_by_the_next(pantry: Pantry, t
     monkeypatch.setattr("hardtack.wheelhouse.layout.remove", dying)
     with pytest.raises(KeyboardInterrupt):
         stow_again(pantry, house, prune=True)
+    told = read_manifest((house / "wheelhouse.json").read_bytes(), "w")
+    assert {"old.txt", "older.txt"} <= dict(told.leftovers).keys(), "the manifest on disk is the new one, and knows what is still to go"
     monkeypatch.setattr("hardtack.wheelhouse.layout.remove", real)
     stow_again(pantry, house, prune=True)
     stow_again(pantry, tmp_path / "fresh")
@@ -300,7 +303,7 @@ def test_nothing_is_written_through_a_link(pantry: Pantry, tmp_path: Path) -> No
 def test_a_store_that_lost_or_changed_a_file_is_an_error(pantry: Pantry, tmp_path: Path) -> None:
     source = pantry.folder / pantry.files[1].sha256
     source.write_bytes(b"short")
-    with pytest.raises(IntegrityError, match="right"):
+    with pytest.raises(IntegrityError, match="5 bytes in the store"):
         pantry.stow(tmp_path / "wheelhouse")
     source.unlink()
     with pytest.raises(IntegrityError, match="right"):
