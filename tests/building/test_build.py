@@ -424,13 +424,20 @@ LIES = {
     "version": "VERSION = '2'\n",
     "requirement": "REQUIRES = ['click>=>8']\n",
     "link": (
-        "def prepare_metadata_for_build_wheel(d, *_):\n    os.symlink('/etc', os.path.join(d, 'a.dist-info'))\n    return 'a.dist-info'\n"
+        "def prepare_metadata_for_build_wheel(d, *_):\n"
+        "    there = os.path.join(os.environ['TMPDIR'], 'there')\n"
+        "    os.mkdir(there)\n"
+        "    open(os.path.join(there, 'METADATA'), 'w').write(metadata())\n"
+        "    os.symlink(there, os.path.join(d, 'a.dist-info'))\n"
+        "    return 'a.dist-info'\n"
     ),
     "outside": "def prepare_metadata_for_build_wheel(d, *_): return '../source'\n",
     "file-link": (
         "def prepare_metadata_for_build_wheel(d, *_):\n"
         "    os.mkdir(os.path.join(d, 'a.dist-info'))\n"
-        "    os.symlink('/etc/hostname', os.path.join(d, 'a.dist-info', 'METADATA'))\n"
+        "    there = os.path.join(os.environ['TMPDIR'], 'there')\n"
+        "    open(there, 'w').write(metadata())\n"
+        "    os.symlink(there, os.path.join(d, 'a.dist-info', 'METADATA'))\n"
         "    return 'a.dist-info'\n"
     ),
     "nothing": "def prepare_metadata_for_build_wheel(d, *_): return 'a.dist-info'\n",
