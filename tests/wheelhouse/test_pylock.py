@@ -22,7 +22,8 @@ from packaging.version import Version
 
 from hardtack.errors import InputError, LockError
 from hardtack.model.lock import Edge, Lock, LockedFile, LockedPackage, LockedRoot, Skew, Source, Waiver
-from hardtack.wheelhouse.pylock import in_order, read_pylock, read_target_descriptions, without_credentials, write_pylock
+from hardtack.wheelhouse.pylock import in_order, read_pylock, read_target_descriptions, write_pylock
+from hardtack.wheelhouse.pylock_packages import without_credentials
 from tests.support.archives import make_wheel, sha256
 from tests.wheelhouse.stowing import pip_install, uv
 

@@ -15,7 +15,8 @@ from hardtack.errors import LockError, UsageError
 from hardtack.model.lock import Lock, LockedFile, LockedPackage
 from hardtack.model.manifest import Manifest
 from hardtack.model.target import Target
-from hardtack.wheelhouse.pylock import pylock_for_target, without_credentials, write_pylock
+from hardtack.wheelhouse.pylock import pylock_for_target, write_pylock
+from hardtack.wheelhouse.pylock_packages import without_credentials
 
 ExportFormat = Literal["pip", "requirements", "constraints", "pylock"]
 _PLACEHOLDERS = ("python", "target", "platform")

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from hardtack.model.manifest import Manifest, ManifestFile
 from hardtack.model.wheel import WheelFacts
-from hardtack.wheelhouse.pylock import without_credentials
+from hardtack.wheelhouse.pylock_packages import without_credentials
 
 SBOM_NAME = "sbom.cdx.json"
 _NAMESPACE = uuid.UUID("8b4f6c3e-0d0c-5b44-9c9f-0a4c6c4b8d4e")

@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from packaging.markers import Marker
 from packaging.version import Version
 
 from hardtack.errors import HardtackError, InputError, LockError
-from hardtack.model.lock import Edge, HashSource, Lock, LockedFile, LockedPackage, LockedRoot, Skew, Source, Waiver
+from hardtack.model.lock import Lock, LockedFile, LockedPackage, LockedRoot, Skew, Source, Waiver
 from hardtack.model.manifest import Manifest
 from hardtack.wheelhouse import toml_text as toml
-
-if TYPE_CHECKING:
-    from packaging.pylock import Package, PackageSdist, PackageWheel
+from hardtack.wheelhouse.pylock_packages import UNSTATED, PackageReader, string_in, strings_in, table_in, without_credentials
 
 _SCHEMA = 1
-_ORIGINS: tuple[HashSource, ...] = ("lock", "index", "user", "first-seen")
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
-_LOGIN_HTTP = re.compile(r"(https?://)(?:[^/?#\s@]*@)+", re.IGNORECASE)
-_PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://[^/?#\s@:]*):[^/?#\s@]*@", re.IGNORECASE)
-_UNSTATED = "hardtack-unstated"
 
 T = TypeVar("T")
-
-
-def without_credentials(text: str) -> str:
-    """``text`` with the login of every http(s) URL in it removed, and the password of any other (``ssh://git@`` names no secret)."""
-    return _PASSWORD.sub(r"\1@", _LOGIN_HTTP.sub(r"\1", text))
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------------------
@@ -61,7 +48,7 @@ def read_pylock(text: str, *, where: str, base: Path | None) -> Lock:
     except PylockValidationError as error:
         path = f"{where}: {error.context}" if error.context else where
         raise InputError(error.message, where=path, hint="PEP 751 says what a pylock.toml holds") from None
-    tool = _table(document.get("tool", {}), "hardtack")
+    tool = table_in(document.get("tool", {}), "hardtack")
     ours = pylock.created_by == "hardtack" and bool(tool)
     if ours and tool.get("schema") != _SCHEMA:
         raise InputError(
@@ -69,7 +56,7 @@ def read_pylock(text: str, *, where: str, base: Path | None) -> Lock:
             where=where,
             hint="lock again, or use the hardtack that wrote it",
         )
-    reader = _Reader(base=base, ours=ours)
+    reader = PackageReader(base=base, ours=ours)
     packages = []
     for position, package in enumerate(pylock.packages):
         reader.place = f"packages[{position}]"
@@ -97,15 +84,10 @@ def read_pylock(text: str, *, where: str, base: Path | None) -> Lock:
 def read_target_descriptions(text: str) -> Mapping[str, Mapping[str, Any]]:
     """The descriptions of targets that ``write_pylock`` put into a lock, by name; empty for anyone else's."""
     try:
-        tool = _table(tomllib.loads(text.removeprefix("\ufeff")).get("tool", {}), "hardtack")
+        tool = table_in(tomllib.loads(text.removeprefix("\ufeff")).get("tool", {}), "hardtack")
     except (tomllib.TOMLDecodeError, RecursionError):
         return {}
-    return {name: value for name, value in _table(tool, "target").items() if isinstance(value, Mapping)}
-
-
-def _table(holder: object, name: str) -> Mapping[str, Any]:
-    value = holder.get(name, {}) if isinstance(holder, Mapping) else {}
-    return value if isinstance(value, Mapping) else {}
+    return {name: value for name, value in table_in(tool, "target").items() if isinstance(value, Mapping)}
 
 
 def _with_stated_hashes(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +95,7 @@ def _with_stated_hashes(document: Mapping[str, Any]) -> dict[str, Any]:
 
     def stated(file: Any) -> Any:
         if isinstance(file, Mapping) and file.get("hashes", {}) == {}:
-            return {**file, "hashes": {_UNSTATED: ""}}
+            return {**file, "hashes": {UNSTATED: ""}}
         return file
 
     packages = document.get("packages")
@@ -135,219 +117,33 @@ def _with_stated_hashes(document: Mapping[str, Any]) -> dict[str, Any]:
 def _our_words(tool: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a Lock that only ``tool.hardtack`` has."""
     return {
-        "targets": tuple(_strings(tool.get("targets", []))),
+        "targets": tuple(strings_in(tool.get("targets", []))),
         "roots": tuple(
             LockedRoot(
-                requirement=_string(row["requirement"]),
-                origin=_string(row.get("origin", "")),
+                requirement=string_in(row["requirement"]),
+                origin=string_in(row.get("origin", "")),
                 scope=row.get("scope", "runtime"),
                 extra=row.get("extra"),
                 group=row.get("group"),
-                targets=frozenset(_strings(row["targets"])) if "targets" in row else None,
+                targets=frozenset(strings_in(row["targets"])) if "targets" in row else None,
             )
             for row in tool.get("roots", [])
         ),
         "waivers": tuple(
-            Waiver(kind=row["kind"], requirement=_string(row["requirement"]), origin=_string(row.get("origin", "")))
+            Waiver(kind=row["kind"], requirement=string_in(row["requirement"]), origin=string_in(row.get("origin", "")))
             for row in tool.get("waivers", [])
         ),
         "skews": tuple(
             Skew(
-                name=_string(row["name"]),
-                versions=tuple((_string(version), tuple(_strings(targets))) for version, targets in row["versions"].items()),
-                reason=_string(row.get("reason", "")),
+                name=string_in(row["name"]),
+                versions=tuple((string_in(version), tuple(strings_in(targets))) for version, targets in row["versions"].items()),
+                reason=string_in(row.get("reason", "")),
             )
             for row in tool.get("skews", [])
         ),
         "inputs_digest": tool.get("inputs-digest"),
         "exclude_newer": tool.get("exclude-newer"),
     }
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no string")
-    return value
-
-
-def _strings(value: Any) -> list[str]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is no list of strings")
-    return [_string(item) for item in value]
-
-
-class _Reader:
-    """Turns packaging's packages into ours; ``faults`` collects what packaging lets pass and we do not."""
-
-    def __init__(self, *, base: Path | None, ours: bool) -> None:
-        self.base = base
-        self.ours = ours
-        self.place = ""
-        self.faults: list[str] = []
-
-    def package(self, package: Package) -> LockedPackage:
-        ours = _table(package.tool or {}, "hardtack") if self.ours else {}
-        index = without_credentials(package.index) if package.index else None
-        unhashed = [self.unhashed(row, index) for row in ours.get("unhashed", [])]
-        wheels = [
-            self.file(wheel, place=f"wheels[{position}]", index=index, ours=ours) for position, wheel in enumerate(package.wheels or ())
-        ]
-        sdist = self.file(package.sdist, place="sdist", index=index, ours=ours) if package.sdist else None
-        for file in unhashed:
-            if file.filename.endswith(".whl"):
-                wheels.append(file)
-            else:
-                sdist = file
-        if unhashed:
-            wheels.sort(key=lambda wheel: wheel.filename)
-        notes = [ours["note"]] if "note" in ours else []
-        weak = [file.filename for file in (*wheels, *([sdist] if sdist else [])) if file.other_hashes]
-        if weak and not self.ours:
-            notes.append(f"states no sha256, only {', '.join(weak)} with other digests")
-        return LockedPackage(
-            name=package.name,
-            version=package.version,
-            marker=package.marker,
-            targets=frozenset(_strings(ours["targets"])) if "targets" in ours else None,
-            index=index,
-            requires_python=package.requires_python,
-            wheels=tuple(wheels),
-            sdist=sdist,
-            source=self.source(package),
-            dependencies=_edges(package, ours),
-            note="; ".join(notes) or None,
-        )
-
-    def file(self, file: PackageWheel | PackageSdist, *, place: str, index: str | None, ours: Mapping[str, Any]) -> LockedFile:
-        filename = file.filename
-        if not _is_plain(filename):
-            self.faults.append(f"{self.place}.{place}.name: {filename!r} is no file name")
-        if file.size is not None and file.size < 0:
-            self.faults.append(f"{self.place}.{place}.size: {file.size} is no size")
-        sha256, others = self.digests(file.hashes, place)
-        source: HashSource = "index" if self.ours else "lock"
-        for candidate in _ORIGINS:
-            if filename in _table(ours, "hash-sources").get(candidate, ()):
-                source = candidate
-        return LockedFile(
-            filename=filename,
-            url=self.url(file.url, file.path, place),
-            sha256=sha256,
-            size=file.size,
-            index=_table(ours, "indexes").get(filename, index),
-            hash_source=source,
-            upload_time=toml.instant(file.upload_time) if file.upload_time else None,
-            yanked=_table(ours, "yanked").get(filename),
-            other_hashes=others,
-        )
-
-    def unhashed(self, row: Mapping[str, Any], index: str | None) -> LockedFile:
-        filename = _string(row["name"])
-        if not _is_plain(filename):
-            self.faults.append(f"{self.place}.tool.hardtack.unhashed: {filename!r} is no file name")
-        return LockedFile(
-            filename=filename,
-            url=_string(row["url"]),
-            sha256=None,
-            size=row.get("size"),
-            index=row.get("index", index),
-            hash_source=row.get("hash-source", "index"),
-            upload_time=toml.instant(row["upload-time"]) if "upload-time" in row else None,
-            yanked=row.get("yanked"),
-            other_hashes=tuple(_strings(row.get("hashes", []))),
-        )
-
-    def digests(self, hashes: Mapping[str, str], place: str) -> tuple[str | None, tuple[str, ...]]:
-        named = {name.lower(): digest for name, digest in hashes.items() if name != _UNSTATED}
-        digest = named.get("sha256")
-        if digest is None:
-            return None, tuple(sorted(f"{name}:{value.lower()}" for name, value in named.items()))
-        if not _DIGEST.fullmatch(digest):
-            self.faults.append(f"{self.place}.{place}.hashes.sha256: {digest!r} is no sha256 in hexadecimal")
-        return digest.lower(), ()
-
-    def url(self, url: str | None, path: str | None, place: str) -> str:
-        """Where the file is: beside the lock if it is there, else at its URL."""
-        local = self.local(path, place) if path else None
-        if local is not None and (url is None or local.is_file()):
-            return local.as_uri()
-        if url is None:
-            return path or ""
-        parts = urlsplit(url)
-        if not parts.scheme:
-            self.faults.append(f"{self.place}.{place}.url: {url!r} is no URL")
-        return without_credentials(parts._replace(fragment="").geturl())
-
-    def local(self, path: str, place: str) -> Path | None:
-        """An absolute path; a Windows lock's separators are understood everywhere (PEP 751 prefers "/")."""
-        if "\0" in path:
-            self.faults.append(f"{self.place}.{place}.path: {path!r} is no path")
-            return None
-        if os.name != "nt" and "\\" in path and "/" not in path:
-            path = path.replace("\\", "/")
-        if self.base is None and not Path(path).is_absolute():
-            return None
-        return Path(os.path.normpath((self.base or Path()) / path))
-
-    def source(self, package: Package) -> Source | None:
-        if package.directory is not None:
-            directory = package.directory
-            local = self.local(directory.path, "directory")
-            return Source(
-                kind="directory",
-                location=str(local) if local is not None else directory.path,
-                editable=bool(directory.editable),
-                subdirectory=directory.subdirectory,
-            )
-        if package.vcs is not None:
-            vcs = package.vcs
-            location = without_credentials(vcs.url) if vcs.url else self.url(None, vcs.path, "vcs")
-            prefix = "" if vcs.type == "git" else f"{vcs.type}+"
-            return Source(
-                kind="vcs",
-                location=prefix + location.removeprefix("git+"),
-                subdirectory=vcs.subdirectory,
-                commit=vcs.commit_id,
-                requested=vcs.requested_revision,
-            )
-        if package.archive is not None:
-            archive = package.archive
-            sha256, others = self.digests(archive.hashes, "archive")
-            if others:
-                self.faults.append(f"{self.place}.archive.hashes: no sha256 among them")
-            return Source(
-                kind="archive",
-                location=self.url(archive.url, archive.path, "archive"),
-                subdirectory=archive.subdirectory,
-                sha256=sha256,
-                size=archive.size,
-            )
-        return None
-
-
-def _edges(package: Package, ours: Mapping[str, Any]) -> tuple[Edge, ...]:
-    if "edges" in ours:
-        return tuple(
-            Edge(
-                name=_string(row["name"]),
-                version=row.get("version"),
-                marker=row.get("marker"),
-                extras=tuple(_strings(row.get("extras", []))),
-                extra=row.get("extra"),
-            )
-            for row in ours["edges"]
-        )
-    edges = []
-    for row in package.dependencies or ():
-        name, version = row.get("name"), row.get("version")
-        if isinstance(name, str):
-            edges.append(Edge(name=name, version=version if isinstance(version, str) else None))
-    return tuple(edges)
-
-
-def _is_plain(filename: str) -> bool:
-    """True for a name that is one component of a path on every system. packaging lets "/" pass in a build tag."""
-    return filename.isprintable() and not set(filename) & set('/\\:*?"<>| ')
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------------------
