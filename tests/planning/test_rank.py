@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.tags import create_compatible_tags_selector
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
 
 from hardtack.model.fit import read_wheel_name
 from hardtack.model.lock import LockedFile
@@ -95,6 +96,12 @@ def test_another_projects_wheel_is_not_taken() -> None:
     ranked = fitting(locked("evil-1-py3-none-any.whl", "a-2-py3-none-any.whl"), parse_target("py312-linux-x86_64"), name="a")
     assert [file.filename for file in ranked.fitting] == ["a-2-py3-none-any.whl"]
     assert ranked.rejected[0].reason == "a wheel of another project, evil"
+
+
+def test_another_versions_wheel_is_not_taken() -> None:
+    ranked = fitting(locked("a-2-py3-none-any.whl", "a-1.0-py3-none-any.whl"), parse_target("py312-linux-x86_64"), version=Version("1"))
+    assert [file.filename for file in ranked.fitting] == ["a-1.0-py3-none-any.whl"]
+    assert ranked.rejected[0].reason == "a wheel of another version, 2"
 
 
 def test_percent_encoded_local_version_is_read() -> None:

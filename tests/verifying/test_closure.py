@@ -63,6 +63,19 @@ def test_one_finding_for_all_patches_and_all_who_ask() -> None:
     assert "1 more requirement" in finding.message and " on Python" not in finding.message
 
 
+def test_what_is_reached_again_on_other_patches_is_walked_there_too() -> None:
+    late = facts("late", requires=["shared; python_full_version >= '3.12.5'"])
+    early = facts("early", requires=["shared; python_full_version < '3.12.2'", "late"])
+    shared = facts("shared", requires=["gone; python_full_version >= '3.12.6'"])
+    finding = only(prove(("early",), early, late, shared))
+    assert (finding.package, "3.12.6 and later" in finding.message) == ("gone", True)
+
+
+def test_what_a_wheel_asks_anyway_its_extra_does_not_ask_again() -> None:
+    finding = only(prove(("a[e]",), facts("a", requires=["b; os_name == 'posix'"], extras=["e"])))
+    assert "more" not in finding.message and finding.required_by[0].startswith("a 1.0 requires b")
+
+
 def test_everything_at_once() -> None:
     a = facts("a", requires=["b", "c>=2", "d"])
     found = prove(("a", "z"), a, facts("c", "1.0"), facts("d", python=">=3.13"))
@@ -292,8 +305,12 @@ class TestWithoutALock:
 
     def test_prereleases_only_where_nothing_else_is(self) -> None:
         assert prove(("a",), facts("a", "2.0rc1"), pinned=False).complete
-        assert not prove(("x",), facts("x", requires=["a>=2"]), facts("a", "2.0rc1"), facts("a", "1.0"), pinned=False).complete
+        assert not prove(("x",), facts("x", requires=["a>=1.5"]), facts("a", "2.0rc1"), facts("a", "1.0"), pinned=False).complete
         assert prove(("a>=2.0rc1",), facts("a", "2.0rc1"), facts("a", "1.0"), pinned=False).complete
+
+    def test_a_constraint_chooses_too(self) -> None:
+        found = prove(("a",), facts("a", "2.0"), facts("a", "1.0"), pinned=False, constraints=[Requirement("a<2")])
+        assert found.complete and found.wanted == {("a", "1.0")}
 
     def test_the_best_wheel_of_a_version_speaks_for_it(self) -> None:
         pure, compiled = facts("a", requires=["b"]), facts("a", tag="cp312-cp312-manylinux_2_17_x86_64")
