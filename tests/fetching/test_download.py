@@ -28,7 +28,7 @@ BODY = hashlib.shake_256(b"bread").digest(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
 URL = "https://files.example/a-1-py3-none-any.whl"
 OTHER = "https://mirror.example/a-1-py3-none-any.whl"
-QUICK = FetchLimits(backoff=0.001, longest_wait=0.01, stall=2.0, silence=0.3)
+QUICK = FetchLimits(backoff=0.001, longest_wait=0.01, stall=30.0, silence=10.0)
 NAME = "a-1-py3-none-any.whl"
 
 
@@ -228,6 +228,15 @@ def test_a_whole_partial_file_is_taken(ground: Ground, size: int | None) -> None
     assert len(ground.transport.requests) == (0 if size else 2)
 
 
+def test_what_a_kill_left_is_tidied_away(ground: Ground) -> None:
+    """Killed after the rename, before the lock was let go."""
+    ground.store.add_bytes(BODY)
+    for name in (f"{DIGEST}.lock", DIGEST, f"{'0' * 64}.lock", "0" * 64):
+        (ground.store.partial_folder / name).write_bytes(b"")
+    ground.fetch(ranged(BODY))
+    assert ground.partials() == ["0" * 64], "another file's beginning may still be of use"
+
+
 def test_a_wrong_digest_never_has_a_final_name(ground: Ground) -> None:
     failure = the_failure(ground.fetch(Reply(BODY[:-1] + b"?"), [want(hash_source="index")]))
     assert isinstance(failure, HashMismatch)
@@ -335,7 +344,7 @@ def test_limits_follow_what_the_user_says(ground: Ground) -> None:
 
 
 def test_a_stalled_connection_is_dropped_and_gone_on_with(ground: Ground) -> None:
-    fetched = ground.fetch([Reply(BODY, hang=200_000), ranged(BODY)])
+    fetched = ground.fetch([Reply(BODY, hang=200_000), ranged(BODY)], limits=replace(QUICK, silence=0.3))
     assert fetched.files[want()].received == len(BODY)
     assert ground.ranges() == [None, "bytes=200000-"]
     assert "less than" in ground.watcher.retried[0][1]
@@ -544,6 +553,11 @@ def test_without_a_tag_it_is_fetched_anew(ground: Ground) -> None:
     fetched = ground.fetch([Reply(BODY, cut=1000), ranged(BODY)], [unstated()])
     assert fetched.files[unstated()].sha256 == DIGEST
     assert ground.ranges() == [None, None]
+
+
+def test_an_unnamed_partial_does_not_stay(ground: Ground) -> None:
+    the_failure(ground.fetch([Reply(BODY, cut=1000, headers={"ETag": '"v"'}), Reply(status=500)], [unstated()]))
+    assert ground.partials() == []
 
 
 def test_an_unnamed_partial_of_an_earlier_run_is_not_trusted(ground: Ground) -> None:

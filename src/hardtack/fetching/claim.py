@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hardtack.errors import HardtackError
 from hardtack.system.files import disk_faults
 
 
@@ -45,6 +46,18 @@ def claim(folder: Path, name: str) -> Iterator[Path]:
         yield path
     finally:
         _unlock(folder / f"{name}.lock", descriptor)
+
+
+def tidy(folder: Path, *, stored: Callable[[str], bool]) -> None:
+    """Remove what killed runs left: locks that nobody holds, and partial files of what is ``stored`` by now."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if entry.name.endswith(".lock"):
+                name = entry.name.removesuffix(".lock")
+                # Letting go of a claim removes its lock.
+                with contextlib.suppress(OSError, HardtackError, Busy), claim(folder, name) as path:
+                    if stored(name):
+                        path.unlink(missing_ok=True)
 
 
 def private(folder: Path) -> Path:

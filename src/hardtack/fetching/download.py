@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardtack.errors import Cancelled, HardtackError, HashMismatch, IntegrityError
-from hardtack.fetching.claim import Busy, claim, private
+from hardtack.fetching.claim import Busy, claim, private, tidy
 from hardtack.fetching.transfer import BUFFER, FetchLimits, Hosts, Landed, Transfer, Wanted
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
@@ -72,6 +72,7 @@ def fetch(
     """
     run = _Run(transport=transport, store=store, reporter=reporter, locate=locate, limits=limits)
     wanted = list(dict.fromkeys(files))
+    tidy(store.partial_folder, stored=run.stored)
     missing = run.take_present(_merged(wanted))
     if missing:
         stop.check()
@@ -133,6 +134,13 @@ class _Run:
         self.done: dict[str, FetchedFile] = {}
         self.failures: dict[str, HardtackError] = {}
         self.fatal: BaseException | None = None
+
+    def stored(self, name: str) -> bool:
+        """True if a partial file of that name is of no more use: its file is in the store."""
+        try:
+            return self._store.proven(name)
+        except IntegrityError:
+            return False
 
     def take_present(self, files: Iterable[Wanted]) -> list[Wanted]:
         """Tick off what the store has by its stat alone; returns the rest."""

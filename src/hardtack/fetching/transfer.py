@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from hardtack.indexing.http import Response, Transport
 
 BUFFER = 256 * 1024
-_SMALLEST_READ = 4 * 1024
+_FIRST_READ = 16 * 1024
+_QUICK_READ = 0.25
 _TOLD_EVERY = 0.1
 # 408, 425 and 429 ask to come back; a 5xx is the server's trouble, not an answer.
 _COME_BACK = frozenset({408, 425, 429})
@@ -374,7 +375,7 @@ class Transfer:
     def _receive(self, response: Response, url: str, host: str, stream: FileIO, length: int | None) -> None:
         most = self._limits.largest - self._offset if length is None else length
         buffer, digests = self._buffer, tuple(self._digests.values())
-        got, want = 0, 4 * _SMALLEST_READ
+        got, want = 0, _FIRST_READ
         last = time.monotonic()
         self._parts += 1
         while True:
@@ -406,10 +407,8 @@ class Transfer:
                 self._hosts.gave(host)
                 self._told_at = now
                 self._tell()
-            # Small reads on a slow line, so that what has arrived is seen to arrive; large ones on a fast line.
-            if now - last > 1.0:
-                want = max(want // 2, _SMALLEST_READ)
-            elif count == want < BUFFER:
+            # Large reads on a fast line only: a read is not seen to get on before it is full.
+            if count == want < BUFFER and now - last < _QUICK_READ:
                 want *= 2
             last = now
         if self._stalled:
