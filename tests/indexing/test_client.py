@@ -144,6 +144,18 @@ def test_pinned_packages_come_from_their_index_alone() -> None:
         assert [version for _, version in versions(ours.files("numpy"))] == [["1.0"]]
 
 
+def test_a_pin_under_a_condition_leaves_the_others_in_sight_and_a_targets_own_pin_counts() -> None:
+    with LoopbackIndex() as cpu, LoopbackIndex() as cuda, LoopbackIndex() as public:
+        for index, version in ((cpu, "1.0+cpu"), (cuda, "1.0+cu128"), (public, "2.0")):
+            index.add(*make_wheel("torch", version))
+        tables = [{"name": name, "url": index.url, "explicit": True} for name, index in (("cpu", cpu), ("cuda", cuda))]
+        settings, _ = settled(IndexFlags(index_url=public.url), tables=tables, pins=[("torch", "cpu"), ("torch", "")])
+        ours = client_of(settings)
+        assert [found for _, found in versions(ours.files("torch"))] == [["1.0+cpu"], ["2.0"]]
+        assert versions(ours.files("torch", pins=["cuda"])) == [("cuda", ["1.0+cu128"])]
+        assert [found for _, found in versions(ours.files("torch", pins=[]))] == [["2.0"]]
+
+
 def test_an_index_may_be_declared_to_answer_403_for_what_it_lacks() -> None:
     with LoopbackIndex() as store, LoopbackIndex() as public:
         store.fault("foo", status=403)

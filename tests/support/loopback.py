@@ -96,7 +96,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), handler)
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        connection, address = super().get_request()
+        try:
+            connection, address = super().get_request()
+        except OSError as error:
+            _close_forgotten(error, self.socket)
+            raise
         with self.guard:
             self.open.add(connection)
             self.connections += 1
@@ -123,6 +127,16 @@ class _Server(ThreadingHTTPServer):
         deadline = time.monotonic() + 2
         while self.open and time.monotonic() < deadline:
             time.sleep(0.005)
+
+
+def _close_forgotten(error: OSError, listening: socket.socket) -> None:
+    """Close what ssl leaves open (CPython 3.11 and later) when the peer is gone before it is wrapped; nothing else refers to it."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        forgotten = traceback.tb_frame.f_locals.get("self")
+        if isinstance(forgotten, ssl.SSLSocket) and forgotten is not listening:
+            forgotten.close()
+        traceback = traceback.tb_next
 
 
 class _Running:

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -85,20 +85,23 @@ class IndexClient:
                 self._pages[key] = self._flat_page(index, name) if index.kind == "flat" else self._simple_page(index, name)
             return self._pages[key]
 
-    def files(self, name: str) -> tuple[ProjectPage, ...]:
+    def files(self, name: str, pins: Sequence[str] | None = None) -> tuple[ProjectPage, ...]:
         """The pages that may serve a project: of its pinned index alone, else every flat place's and that of the first index that has it.
 
+        ``pins``: the names of the indexes that it is pinned to, if not those of the settings (a target may have its own).
         An index that fails ends the search with its error: the next one could be someone else's (dependency confusion).
         """
         name = canonicalize_name(name)
-        pinned = self._settings.pinned(name)
-        if pinned:
-            chosen = [index for wanted in pinned if (index := self._settings.index(wanted)) is not None]
-            return tuple(page for index in chosen if (page := self.page(index, name)) is not None)
+        pinned = self._settings.pinned(name) if pins is None else tuple(pins)
+        chosen = [index for wanted in pinned if (index := self._settings.index(wanted)) is not None]
+        own = tuple(page for index in chosen if (page := self.page(index, name)) is not None)
+        if pinned and "" not in pinned:
+            return own
         free = [index for index in self._settings.indexes if not index.explicit]
         pages = [page for index in free if index.kind == "flat" and (page := self.page(index, name)) is not None]
         first = next((page for index in free if index.kind == "simple" and (page := self.page(index, name)) is not None), None)
-        return tuple(pages) if first is None else (*pages, first)
+        found = (*own, *pages) if first is None else (*own, *pages, first)
+        return tuple({page.index: page for page in found}.values())
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Ask for many projects at once. An error is kept for whoever asks for that project."""

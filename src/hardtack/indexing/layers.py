@@ -166,12 +166,14 @@ def from_uv_file(path: Path, *, project: bool) -> Layer:
 
 
 def uv_source_pins(pyproject: Path) -> list[tuple[str, str]]:
-    """``[tool.uv.sources]`` that name an index: (package, index name)."""
+    """``[tool.uv.sources]`` that name an index: (package, index name), and (package, "") where none of them holds everywhere."""
     sources = read_toml(pyproject).get("tool", {}).get("uv", {}).get("sources", {})
     pins: list[tuple[str, str]] = []
     for package, stated in sources.items() if isinstance(sources, dict) else ():
-        named = _tables(stated if isinstance(stated, list) else [stated])
-        pins += [(package, source["index"]) for source in named if isinstance(source.get("index"), str)]
+        named = [source for source in _tables(stated if isinstance(stated, list) else [stated]) if isinstance(source.get("index"), str)]
+        pins += [(package, source["index"]) for source in named]
+        if named and all(source.keys() & {"marker", "extra", "group"} for source in named):
+            pins.append((package, ""))
     return pins
 
 

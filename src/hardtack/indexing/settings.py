@@ -56,7 +56,8 @@ class SettingSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSettings:
-    """Everything but the logins. ``indexes`` in the order of their priority; ``pins`` are (package, index name).
+    """Everything but the logins. ``indexes`` in the order of their priority; ``pins`` are (package, index name), the
+    name "" where a package may come from elsewhere too.
 
     ``proxies``: (scheme or "all", URL without login). ``ca_file`` and ``ca_dir`` both None: the system's store. ``timeout`` in seconds.
     """
@@ -141,7 +142,7 @@ def read_settings(
     known = {index.name for index in indexes}
     all_pins = tuple(dict.fromkeys((canonicalize_name(package), name) for package, name in (*pins, *stated_pins)))
     for package, name in all_pins:
-        if name not in known and not no_index:
+        if name and name not in known and not no_index:
             raise UsageError(
                 f"{package} is pinned to the index {name!r}, which is not defined",
                 hint=f"indexes here: {', '.join(sorted(known)) or 'none'}; define it in [[tool.hardtack.index]]",

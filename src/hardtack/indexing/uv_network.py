@@ -38,8 +38,10 @@ def for_uv(settings: IndexSettings, credentials: Credentials) -> UvNetwork:
     links = [_location(index) for index in settings.indexes if index.kind == "flat" and not index.explicit]
     if links:
         config["find-links"] = links
-    flat = [index for index in settings.indexes if index.kind == "flat" and index.explicit]
-    config.setdefault("index", []).extend({**_row(index), "format": "flat"} for index in flat)
+    # By name, for what is pinned to them; as explicit ones, they do not come before the others.
+    named = {name for _, name in settings.pins}
+    flat = [index for index in settings.indexes if index.kind == "flat" and (index.explicit or index.name in named)]
+    config.setdefault("index", []).extend({**_row(index), "explicit": True, "format": "flat"} for index in flat)
     if not config["index"]:
         del config["index"]
     if settings.trusted_hosts:
