@@ -46,14 +46,26 @@ class LockSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Constraint:
-    """No newer than ``version`` for one marker class, because no newer one has wheels for all of the class's targets."""
+    """Keeps one marker class to the versions of a package, on this side of ``version``, that have wheels for all of the class's targets."""
 
     name: str
     version: Version
+    newer: bool
     members: MarkerClass
 
     def __str__(self) -> str:
-        return f"{self.name}<={self.version} ; {self.members.marker}"
+        return f"{self.name}{'>=' if self.newer else '<='}{self.version} ; {self.members.marker}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes two constraints the same."""
+        return self.name, f"{self.newer}{self.version}", self.members.marker
+
+    @property
+    def words(self) -> str:
+        """Why it is there, for a person."""
+        names = ", ".join(target.name for target in self.members.targets)
+        return f"{names}: {'only from' if self.newer else 'only up to'} {self.version} there are wheels"
 
 
 def lock(
@@ -200,14 +212,12 @@ class _Loop:
         tried: set[tuple[str, str, str]] = set()
         lacking = self._lacking(answer)
         for _ in range(_MOST_ROUNDS):
-            proposals = [
-                proposal
-                for proposal in self._proposals(answer, lacking)
-                if (proposal.name, str(proposal.version), proposal.members.marker) not in tried
-            ]
+            proposals = [proposal for proposal in self._proposals(answer, lacking) if proposal.key not in tried]
             if not proposals:
                 break
-            tried.update((proposal.name, str(proposal.version), proposal.members.marker) for proposal in proposals)
+            # A newer version is the better answer; the older one is tried where that has failed.
+            proposals = list({(proposal.name, proposal.members.marker): proposal for proposal in reversed(proposals)}.values())[::-1]
+            tried.update(proposal.key for proposal in proposals)
             for proposal in proposals:
                 self._reporter.detail(f"no wheel for every target of a class: trying {proposal}")
             improved = self._improve(kept, proposals, lacking)
@@ -310,21 +320,26 @@ class _Loop:
                 if current.source is not None or current.version is None:
                     continue
                 offered = self._availability(name) if offered is None else offered
-                version = _newest_fitting(offered, current.version, here)
-                if version is not None:
-                    proposals.append(_Constraint(name=name, version=version, members=members))
+                fitting = _fitting(offered, current.version, here)
+                after = [version for version in fitting if version > current.version]
+                before = [version for version in fitting if version < current.version]
+                if after:
+                    proposals.append(_Constraint(name=name, version=min(after), newer=True, members=members))
+                if before:
+                    proposals.append(_Constraint(name=name, version=max(before), newer=False, members=members))
         return proposals
 
 
-def _newest_fitting(offered: Mapping[Version, Sequence[IndexFile]], current: Version, targets: Sequence[Target]) -> Version | None:
-    """The newest version older than ``current`` whose wheels fit every target; pre-releases only where the current one is one."""
-    for version in sorted(offered, reverse=True):
-        if version >= current or (version.is_prerelease and not current.is_prerelease):
+def _fitting(offered: Mapping[Version, Sequence[IndexFile]], current: Version, targets: Sequence[Target]) -> list[Version]:
+    """The versions whose wheels fit every target; pre-releases only where the current one is one."""
+    found = []
+    for version, files in offered.items():
+        if version == current or (version.is_prerelease and not current.is_prerelease):
             continue
-        wheels = [file for file in offered[version] if file.filename.endswith(".whl") and file.yanked is None]
+        wheels = [file for file in files if file.filename.endswith(".whl") and file.yanked is None]
         if wheels and all(_serves(wheels, target) for target in targets):
-            return version
-    return None
+            found.append(version)
+    return found
 
 
 def _serves(wheels: Sequence[IndexFile], target: Target) -> bool:
@@ -424,10 +439,7 @@ def _skews(result: Lock, targets: Sequence[Target], constraints: Sequence[_Const
             continue
         held = [constraint for constraint in constraints if constraint.name == name]
         if held:
-            reason = "; ".join(
-                f"{', '.join(target.name for target in constraint.members.targets)}: no version after {constraint.version} has wheels there"
-                for constraint in held
-            )
+            reason = "; ".join(constraint.words for constraint in held)
         elif any(package.targets is not None for package in result.packages if package.name == name):
             reason = "the targets select different extras, groups or indexes"
         else:
