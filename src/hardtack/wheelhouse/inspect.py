@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 _SITE = frozenset({"purelib", "platlib"})
+_INSTALLERS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json"})
 _START_UP = frozenset({"sitecustomize.py", "usercustomize.py"})
 _MODULE = re.compile(r"([^\W\d]\w*)(?:\.[\w-]+)*\.(?:py|pyc|so|pyd)")
 _SMALL = 1 << 20
@@ -116,6 +117,10 @@ def _inspect(window: Window, named: WheelName | None, faults: Faults, limits: Li
             faults.error("metadata-name", f"the file name says {named.name!r}, METADATA says Name: {metadata.display_name}")
         if metadata.version != named.version:
             faults.error("metadata-name", f"the file name says version {named.version}, METADATA says Version: {metadata.version}")
+        for name in sorted(_INSTALLERS & {name.removeprefix(f"{dist_info}/") for name in files}):
+            faults.warning(
+                "dist-info", f"{dist_info}/{name} is for installers to write; a wheel that brings it claims an origin it may not have"
+            )
     modules = _check_destinations(files, faults)
     _check_contents(window, entries, rows, faults)
     return _Inside(metadata=metadata, modules=modules) if metadata is not None else None
@@ -223,7 +228,8 @@ def _narrows(tag: Tag, other: Tag) -> bool:
 
 def _check_destinations(files: dict[str, Entry], faults: Faults) -> tuple[str, ...]:
     """Where the files will land: nothing lands twice or replaces what is not its own. Returns the top-level modules."""
-    landed: dict[str, str] = {}
+    through_schemes = any(name.partition("/")[0].endswith(".data") for name in files)
+    landed = {fold(name): name for name in files} if through_schemes else {}
     modules: set[str] = set()
     for name in files:
         top, _, rest = name.partition("/")
@@ -234,14 +240,16 @@ def _check_destinations(files: dict[str, Entry], faults: Faults) -> tuple[str, .
         if scheme not in _SCHEMES or not slash or not inner:
             faults.error("data-scheme", f"{name!r} is in no known scheme (purelib, platlib, headers, scripts, data)")
         elif scheme in _SITE:
-            other = inner if inner in files else landed.setdefault(fold(inner), name)
+            other = landed.setdefault(fold(inner), name)
             if other != name:
                 faults.error("zip-collision", f"{name!r} and {other!r} are installed as one file")
             if (head := fold(inner.partition("/")[0])).endswith((".dist-info", ".data")):
                 faults.error("dist-info", f"{name!r} would be installed into {head!r}, the metadata of a package")
             _check_site(inner, name, modules, faults)
         elif scheme == "scripts":
-            if fault := script_fault(inner):
+            if "/" in inner:
+                faults.warning("script-name", f"{name!r} is in a folder of its own below the scripts, where no PATH finds it")
+            elif fault := script_fault(inner):
                 faults.error("script-name", f"{name!r}: {fault}")
         elif scheme == "data":
             head, _, tail = inner.rpartition("/")

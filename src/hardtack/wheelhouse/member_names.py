@@ -12,8 +12,10 @@ _PLAIN = re.compile(
     r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.+@=,~ -]*[A-Za-z0-9_+@=,~-])?)(?:/[A-Za-z0-9_.](?:[A-Za-z0-9_.+@=,~ -]*[A-Za-z0-9_+@=,~-])?)*/?"
 )
 _DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.[^/]*)?(?:/|$)", re.IGNORECASE)
+# Direction marks and overrides, zero-width spaces: they make a name look like another. The joiners U+200C and U+200D belong to scripts.
+_DECEPTIVE = frozenset("\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
 _RESERVED = re.compile(r'[<>:"|?*]')
-_LONGEST_COMPONENT, _LONGEST_NAME, _DEEPEST = 255, 4000, 100
+_LONGEST_COMPONENT, _LONGEST_NAME, _DEEPEST = 255, 4000, 128
 
 
 class NameFault(NamedTuple):
@@ -41,9 +43,7 @@ def _slow_fault(name: str) -> NameFault | None:
     if len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
         return NameFault(f"{shown} has a name of {len(name)} characters")
     for character in name:
-        kind = unicodedata.category(character)
-        # Cf: bidirectional overrides and zero-width characters make a name look like another.
-        if kind in ("Cc", "Cs", "Cf", "Zl", "Zp", "Cn", "Co"):
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _DECEPTIVE:
             return NameFault(f"{shown} holds the control or invisible character U+{ord(character):04X}")
     if name.startswith("/"):
         return NameFault(f"{shown} is an absolute path")
@@ -95,8 +95,10 @@ def collisions(names: Iterable[str]) -> list[Collision]:
             _add_folders(path, folders, found)
             continue
         key = name.lower() if name.isascii() else fold(name)
-        other = files.setdefault(key, name)
-        if other is not name:
+        other = files.get(key)
+        if other is None:
+            files[key] = name
+        else:
             reason = "are in the archive twice" if other == name else "are one file where case or normal form does not count"
             found.append(Collision(other, name, reason, folded=other != name))
         _add_folders(name.rpartition("/")[0], folders, found)

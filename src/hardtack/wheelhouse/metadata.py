@@ -9,14 +9,18 @@ from functools import lru_cache
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from hardtack.model.finding import Finding
 from hardtack.wheelhouse.faults import Faults
 from hardtack.wheelhouse.limits import DEFAULT, Limits
+from hardtack.wheelhouse.wheel_names import version_of
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _HEADERS_END = re.compile(rb"\r?\n\r?\n|\r\r|\n\r")
+# Python refuses to read a number of more than 4300 digits, and does so only when versions are compared.
+_LONG_NUMBER = re.compile(r"[0-9]{200}")
+_LONGEST_VALUE = 16_384
 _SHOWN = 300
 
 
@@ -79,9 +83,8 @@ def read_metadata(data: bytes, faults: Faults, *, limits: Limits = DEFAULT, what
     version = None
     stated = _one(headers, "version", "Version", faults, what)
     if stated is not None:
-        try:
-            version = Version(stated)
-        except InvalidVersion:
+        version = version_of(stated)
+        if version is None:
             faults.error("metadata", f"{what}: Version {_short(stated)} is not a version of PEP 440")
     requires = _requires(headers.get("requires-dist", []), faults, what)
     requires_python = _requires_python(headers.get("requires-python", []), faults, what)
@@ -199,15 +202,21 @@ def _requires_python(values: list[str], faults: Faults, what: str) -> SpecifierS
 @lru_cache(maxsize=20_000)
 def requirement_of(text: str) -> Requirement | str:
     """A requirement, or what is wrong with it. Callers share the object and must not change it."""
+    if len(text) > _LONGEST_VALUE or _LONG_NUMBER.search(text):
+        return "longer than any requirement"
     try:
         return Requirement(" ".join(text.split()))
     except InvalidRequirement as error:
         return str(error).splitlines()[0] if str(error) else "not parsed"
+    except RecursionError:
+        return "nested too deeply"
 
 
 @lru_cache(maxsize=2_000)
 def specifiers_of(text: str) -> SpecifierSet | None:
     """A specifier set, or None where the text is none. Callers share the object and must not change it."""
+    if len(text) > _LONGEST_VALUE or _LONG_NUMBER.search(text):
+        return None
     try:
         return SpecifierSet(text)
     except InvalidSpecifier:

@@ -37,7 +37,7 @@ _KINDS = {
 }  # fmt: skip
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".pxd", ".rs", ".f", ".f90", ".f77", ".for", ".cu", ".m", ".mm")
 _BACKEND = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
-_WANTED = 8 * MIB
+_WANTED = 2 * MIB
 _DEFAULT_REQUIRES = ("setuptools>=40.8.0",)
 _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 _LEGACY_SETUP = ("setup.py",)
@@ -49,6 +49,8 @@ class _Tree:
 
     members: list[TarMember] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
+    digests: dict[str, bytes] = field(default_factory=dict)
+    repeated: set[str] = field(default_factory=set)
 
 
 Sink = Callable[[TarMember, Iterable[bytes | memoryview]], None]
@@ -141,12 +143,24 @@ def _read(file: BinaryIO, filename: str, size: int, faults: Faults, limits: Limi
 
     def collect(member: TarMember, content: Iterable[bytes | memoryview]) -> None:
         tree.members.append(member)
-        depth = member.name.count("/")
-        if member.kind == "file" and depth == 1 and member.name.rpartition("/")[2] in ("PKG-INFO", "pyproject.toml"):
-            if member.size > _WANTED:
-                faults.error("sdist-bomb", f"{member.name!r} has {member.size} bytes; at most {_WANTED} are read of such a file")
-            else:
-                tree.texts[member.name] = b"".join(bytes(piece) for piece in content)
+        if member.kind != "file":
+            return
+        wanted = member.name.count("/") == 1 and member.name.rpartition("/")[2] in ("PKG-INFO", "pyproject.toml")
+        if wanted and member.size > _WANTED:
+            faults.error("sdist-bomb", f"{member.name!r} has {member.size} bytes; at most {_WANTED} are read of such a file")
+            return
+        hasher, text = hashlib.sha256(), []
+        for piece in content:
+            hasher.update(piece)
+            if wanted:
+                text.append(bytes(piece))
+        if wanted:
+            tree.texts[member.name] = b"".join(text)
+        if tree.digests.setdefault(member.name, hasher.digest()) == hasher.digest():
+            tree.repeated.add(member.name)
+        else:
+            tree.repeated.discard(member.name)
+            tree.digests[member.name] = b""
 
     try:
         for member, content in _members(file, kind, size, faults, limits):
@@ -156,7 +170,7 @@ def _read(file: BinaryIO, filename: str, size: int, faults: Faults, limits: Limi
         return None
     if faults.failed:
         return None
-    _check_names(tree.members, faults)
+    _check_names(tree, faults)
     _check_links(tree.members, faults)
     return tree
 
@@ -228,8 +242,8 @@ def _zip_members(window: Window, faults: Faults, limits: Limits) -> Iterator[tup
             pass
 
 
-def _check_names(members: list[TarMember], faults: Faults) -> None:
-    for member in members:
+def _check_names(tree: _Tree, faults: Faults) -> None:
+    for member in tree.members:
         fault = name_fault(member.name.rstrip("/") if member.kind == "folder" and member.name.strip("/") else member.name)
         if fault is None:
             continue
@@ -239,9 +253,9 @@ def _check_names(members: list[TarMember], faults: Faults) -> None:
             faults.error("sdist-name", fault.reason)
     seen: set[str] = set()
     names = []
-    for member in members:
-        # A folder may be there twice (its times and mode are set again at the end by some writers); that changes nothing.
-        if member.kind == "folder" and member.name in seen:
+    for member in tree.members:
+        # A folder, or a file with the same content, may be there twice: whichever a reader takes, it gets the same.
+        if member.name in seen and (member.kind == "folder" or (member.kind == "file" and member.name in tree.repeated)):
             continue
         seen.add(member.name)
         names.append(f"{member.name}/" if member.kind == "folder" else member.name)
@@ -387,7 +401,7 @@ def _pyproject(data: bytes | None, faults: Faults) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         faults.error("sdist-build", f"pyproject.toml cannot be read: {error}")
         return {}
 
@@ -419,6 +433,8 @@ def _build_system(pyproject: dict[str, Any], faults: Faults) -> tuple[tuple[Requ
         faults.error("sdist-build", f"pyproject.toml: build-system.build-backend {str(backend)[:200]!r} is no module:object")
         backend = ""
     paths = table.get("backend-path", [])
+    # Early flit_core and hatchling wrote a string, which pip takes as a list of one.
+    paths = [paths] if paths == "." else paths
     if not isinstance(paths, list) or not all(isinstance(text, str) for text in paths):
         faults.error("sdist-build", "pyproject.toml: build-system.backend-path must be a list of folders (PEP 517)")
         paths = []
@@ -434,6 +450,7 @@ def _write(file: BinaryIO, tree: _Tree, filename: str, size: int, root: Path, li
     faults = Faults(filename)
     kind = _KINDS[_suffix(filename).lower()]
     links: list[TarMember] = []
+    written: set[str] = set()
     expected = iter(tree.members)
     try:
         for member, content in _members(file, kind, size, faults, limits):
@@ -443,7 +460,8 @@ def _write(file: BinaryIO, tree: _Tree, filename: str, size: int, root: Path, li
             path = root.joinpath(*member.name.split("/"))
             if member.kind == "folder":
                 path.mkdir(mode=0o755, parents=True, exist_ok=True)
-            elif member.kind == "file":
+            elif member.kind == "file" and member.name not in written:
+                written.add(member.name)
                 path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
                 with open(os.open(path, flags, 0o600), "wb") as out:
@@ -452,7 +470,7 @@ def _write(file: BinaryIO, tree: _Tree, filename: str, size: int, root: Path, li
                 path.chmod(0o755 if member.mode & 0o111 else 0o644)
                 # ZIP and some backends cannot tell times before 1980.
                 os.utime(path, (max(member.mtime, 315_532_800),) * 2)
-            else:
+            elif member.kind != "file":
                 links.append(member)
     except (TarFault, MemberFault) as fault:
         raise IntegrityError(fault.message, where=filename) from None

@@ -89,8 +89,8 @@ def tags_of(text: str, limit: int) -> frozenset[Tag]:
 
 @lru_cache(maxsize=10_000)
 def version_of(text: str) -> Version | None:
-    """A version, or None where the text is none."""
+    """A version, or None where the text is none, or is longer than any version."""
     try:
-        return Version(text)
+        return Version(text) if len(text) <= 256 else None
     except InvalidVersion:
         return None

@@ -108,10 +108,13 @@ def _open(window: Window, entry: Entry, faults: Faults) -> int:
     if extra_length:
         field = read_extra(window.read(start, extra_length), entry.raw, entry.name, faults, where="local")
         start += extra_length
-        if field is not None and len(field) >= 16:
-            # Both sizes are there, whichever of them the header lacks (APPNOTE 4.5.3).
-            size = int.from_bytes(field[:8], "little") if size == FULL32 else size
-            packed = int.from_bytes(field[8:16], "little") if packed == FULL32 else packed
+        if field is not None:
+            # In a local header both sizes must be there (APPNOTE 4.5.3). Some readers prefer them even where the header has sizes too.
+            sizes = int.from_bytes(field[:8], "little"), int.from_bytes(field[8:16], "little")
+            if sizes != (entry.size, entry.packed) and not (flags & DESCRIPTOR and sizes == (0, 0)):
+                raise MemberFault("zip-structure", f"{entry.name!r}: the zip64 field of its local header contradicts the directory")
+            size = sizes[0] if size == FULL32 else size
+            packed = sizes[1] if packed == FULL32 else packed
     for label, here, there in (
         ("compression method", method, entry.method),
         ("flags", flags, entry.flags),

@@ -103,6 +103,8 @@ def _offset(entry: Entry) -> int:
 
 
 def _linked(entries: list[Entry], end: int) -> list[Entry]:
+    if not entries:
+        return []
     following = [entry.offset for entry in entries[1:]] + [end]
     return [Entry(*entry[:-1], after) for entry, after in zip(entries, following, strict=True)]
 
