@@ -64,7 +64,7 @@ def test_a_name_without_fault_stays_inside_and_is_canonical(name: str) -> None:
     [
         (["a", "a"], False), (["a/b", "a"], False), (["a", "a/b"], False), (["a", "a/b/c"], False), (["d/", "d"], False), (["d/", "d/"], False),
         (["A", "a"], True), (["a/B", "A/b"], True), (["Pkg/a", "pkg/b"], True), (["straße", "STRASSE"], True), (["A/b", "a"], True),
-        ([unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")], True), (["ſ", "s"], True),
+        ([unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")], True), (["\u017f", "s"], True),
     ],
 )  # fmt: skip
 def test_collisions(names: list[str], folded: bool) -> None:

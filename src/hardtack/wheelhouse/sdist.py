@@ -166,7 +166,7 @@ def _read(file: BinaryIO, filename: str, size: int, faults: Faults, limits: Limi
         for member, content in _members(file, kind, size, faults, limits):
             collect(member, content)
     except (TarFault, MemberFault) as fault:
-        faults.error(fault.code.replace("zip-structure", "sdist-structure"), fault.message)
+        faults.error(fault.code, fault.message)
         return None
     if faults.failed:
         return None
