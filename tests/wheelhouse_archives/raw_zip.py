@@ -37,7 +37,7 @@ def deflate(data: bytes) -> bytes:
 def write_zip(
     members: Sequence[Member], *, prefix: bytes = b"", suffix: bytes = b"", comment: bytes = b"", between: bytes = b"", **end: int
 ) -> bytes:
-    """The archive. ``prefix`` before the first member (offsets count it), ``between`` before the end record, ``end`` overrides its fields."""
+    """The archive. ``prefix`` stands before the first member, ``between`` before the end record; ``end`` overrides its fields."""
     out = bytearray(prefix)
     directory = bytearray()
     for member in members:

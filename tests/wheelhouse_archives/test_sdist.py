@@ -68,7 +68,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "link to nothing": (tar(special("demo-1.0/p", SYM, "")), "sdist-link"),
     "links in a circle": (tar(special("demo-1.0/a", SYM, "b"), special("demo-1.0/b", SYM, "a")), "sdist-link"),
     "links that leave together": (
-        tar(special("demo-1.0/d/e", DIR), special("demo-1.0/d/up", SYM, ".."), special("demo-1.0/x", SYM, "d/up/../..")), "sdist-link",
+        tar(special("demo-1.0/d/e", DIR), special("demo-1.0/d/up", SYM, ".."), special("demo-1.0/x", SYM, "d/up/../..")),
+        "sdist-link",
     ),
     "through a link": (tar(special("demo-1.0/l", SYM, "."), ("demo-1.0/l/x", b"")), "sdist-link"),
     "hard link out": (tar(special("demo-1.0/p", LNK, "/etc/passwd")), "sdist-link"),
@@ -86,7 +87,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a second tar": (tar() + tar(("demo-1.0/HIDDEN", b"")), "sdist-structure"),
     "cut in a member": (tar()[:700], "sdist-structure"),
     "wrong checksum": (b"X" + tar()[1:], "sdist-structure"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -107,12 +108,20 @@ PACKED = gzip.compress(tar(), mtime=0)
 @pytest.mark.parametrize(
     ("data", "filename"),
     [
-        (PACKED[:-4], NAME), (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], NAME), (PACKED + b"junk", NAME), (b"", NAME), (b"<html>", NAME),
-        (lzma.compress(tar()), NAME), (tar(), NAME), (PACKED, "demo-1.0.zip"), (PACKED + write_zip(members_of({"x": b""})), NAME),
-        (gzip.compress(pax_size()), NAME), (PACKED + gzip.compress(tar(("demo-1.0/HIDDEN", b""))), NAME),
+        (PACKED[:-4], NAME),
+        (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], NAME),
+        (PACKED + b"junk", NAME),
+        (b"", NAME),
+        (b"<html>", NAME),
+        (lzma.compress(tar()), NAME),
+        (tar(), NAME),
+        (PACKED, "demo-1.0.zip"),
+        (PACKED + write_zip(members_of({"x": b""})), NAME),
+        (gzip.compress(pax_size()), NAME),
+        (PACKED + gzip.compress(tar(("demo-1.0/HIDDEN", b""))), NAME),
     ],
     ids=["cut", "crc", "junk", "empty", "html", "xz", "not packed", "not a zip", "zip behind", "pax size", "two streams"],
-)  # fmt: skip
+)
 def test_streams_that_are_refused(data: bytes, filename: str, tmp_path: Path) -> None:
     assert errors(judge_sdist(tmp_path, data, filename)) == {"zip-structure" if filename.endswith(".zip") else "sdist-structure"}
 
@@ -131,14 +140,22 @@ FILES = {"demo-1.0/PKG-INFO": PKG_INFO, "demo-1.0/pyproject.toml": PYPROJECT, "d
 @pytest.mark.parametrize(
     ("data", "filename"),
     [
-        (PACKED, NAME), (bz2.compress(tar()), "demo-1.0.tar.bz2"), (lzma.compress(tar()), "demo-1.0.tar.xz"), (PACKED, "Demo-1.0.0.tgz"),
-        (write_zip(members_of(FILES)), "demo-1.0.zip"), (PACKED + bytes(512), NAME), (gzip.compress(tar(form=tarfile.GNU_FORMAT)), NAME),
+        (PACKED, NAME),
+        (bz2.compress(tar()), "demo-1.0.tar.bz2"),
+        (lzma.compress(tar()), "demo-1.0.tar.xz"),
+        (PACKED, "Demo-1.0.0.tgz"),
+        (write_zip(members_of(FILES)), "demo-1.0.zip"),
+        (PACKED + bytes(512), NAME),
+        (gzip.compress(tar(form=tarfile.GNU_FORMAT)), NAME),
         (gzip.compress(tar(("demo-1.0/" + "d" * 90 + "/" + "n" * 90, b""), form=tarfile.USTAR_FORMAT)), NAME),
-        (gzip.compress(tar(("demo-1.0/" + "n" * 200, b""), form=tarfile.GNU_FORMAT)), NAME), (gzip.compress(tar(("demo-1.0/é", b""))), NAME),
-        (gzip.compress(tar(("demo-1.0/demo.py", b"x = 1\n"))), NAME), (gzip.compress(tar(pkg_info=None)), NAME), (PACKED, "main.tar.gz"),
+        (gzip.compress(tar(("demo-1.0/" + "n" * 200, b""), form=tarfile.GNU_FORMAT)), NAME),
+        (gzip.compress(tar(("demo-1.0/é", b""))), NAME),
+        (gzip.compress(tar(("demo-1.0/demo.py", b"x = 1\n"))), NAME),
+        (gzip.compress(tar(pkg_info=None)), NAME),
+        (PACKED, "main.tar.gz"),
         (gzip.compress(tar(special("demo-1.0/l", SYM, "demo.py"), special("demo-1.0/h", LNK, "demo-1.0/demo.py"))), NAME),
     ],
-)  # fmt: skip
+)
 def test_accepted_and_unpacked(data: bytes, filename: str, tmp_path: Path) -> None:
     facts = judge_sdist(tmp_path, data, filename)
     assert isinstance(facts, SdistFacts), facts.findings

@@ -66,11 +66,17 @@ def test_a_wrong_record_is_refused(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        RIGHT, RIGHT.replace("\n", "\r\n"), RIGHT.replace(digest(INIT), digest(INIT, "sha512")), RIGHT.replace(digest(INIT), digest(INIT) + "="),
-        RIGHT.replace("demo/__init__.py", '"demo/__init__.py"'), RIGHT.replace(",12\n", ",\n"), RIGHT + "\n", RIGHT.replace(OWN, ""),
+        RIGHT,
+        RIGHT.replace("\n", "\r\n"),
+        RIGHT.replace(digest(INIT), digest(INIT, "sha512")),
+        RIGHT.replace(digest(INIT), digest(INIT) + "="),
+        RIGHT.replace("demo/__init__.py", '"demo/__init__.py"'),
+        RIGHT.replace(",12\n", ",\n"),
+        RIGHT + "\n",
+        RIGHT.replace(OWN, ""),
     ],
     ids=["as usual", "crlf", "sha512", "padded", "quoted", "no size", "blank line", "does not list itself"],
-)  # fmt: skip
+)
 def test_records_that_are_right(text: str, tmp_path: Path) -> None:
     assert judged(tmp_path, {**FILES, f"{INFO}/RECORD": text.encode()}) == set()
 
@@ -144,9 +150,15 @@ def test_a_wheel_that_was_retagged_for_less_is_accepted(filename: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("text", "warned"),
-    [(WHEEL.replace("1.0", "1.9"), True), (WHEEL.replace("Tag: py3-none-any\n", ""), True), (WHEEL + "Tag: py2-none-any\n", True),
-     (WHEEL.replace("\n", "\r\n"), False), (WHEEL.replace("Root-Is-Purelib: true\n", ""), True), (WHEEL.replace("true", "false"), False)],
-)  # fmt: skip
+    [
+        (WHEEL.replace("1.0", "1.9"), True),
+        (WHEEL.replace("Tag: py3-none-any\n", ""), True),
+        (WHEEL + "Tag: py2-none-any\n", True),
+        (WHEEL.replace("\n", "\r\n"), False),
+        (WHEEL.replace("Root-Is-Purelib: true\n", ""), True),
+        (WHEEL.replace("true", "false"), False),
+    ],
+)
 def test_wheel_files_that_are_borne(text: str, warned: bool, tmp_path: Path) -> None:
     verdict = judge_wheel(tmp_path, write_zip(members_of(wheel_files(wheel=text))), FILENAME)
     assert errors(verdict) == set()
@@ -185,14 +197,25 @@ def test_no_dist_info_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "code"),
     [
-        ("scripts/python", "script-name"), ("scripts/python3", "script-name"), ("scripts/Python3.12", "script-name"),
-        ("scripts/python.exe", "script-name"), ("scripts/pythonw.exe", "script-name"), ("scripts/pypy3", "script-name"),
-        ("scripts/python3.13t", "script-name"), ("data/bin/python3", "script-name"), ("data/Scripts/python.exe", "script-name"),
-        ("data/pyvenv.cfg", "script-name"), ("data/python.exe", "script-name"), ("nonsense/x", "data-scheme"), ("x", "data-scheme"),
-        ("Purelib/x", "data-scheme"), ("purelib/demo/__init__.py", "zip-collision"), ("purelib/DEMO/__init__.py", "zip-collision"),
+        ("scripts/python", "script-name"),
+        ("scripts/python3", "script-name"),
+        ("scripts/Python3.12", "script-name"),
+        ("scripts/python.exe", "script-name"),
+        ("scripts/pythonw.exe", "script-name"),
+        ("scripts/pypy3", "script-name"),
+        ("scripts/python3.13t", "script-name"),
+        ("data/bin/python3", "script-name"),
+        ("data/Scripts/python.exe", "script-name"),
+        ("data/pyvenv.cfg", "script-name"),
+        ("data/python.exe", "script-name"),
+        ("nonsense/x", "data-scheme"),
+        ("x", "data-scheme"),
+        ("Purelib/x", "data-scheme"),
+        ("purelib/demo/__init__.py", "zip-collision"),
+        ("purelib/DEMO/__init__.py", "zip-collision"),
         ("purelib/x-1.data/scripts/python", "dist-info"),
     ],
-)  # fmt: skip
+)
 def test_data_that_lands_where_it_must_not(path: str, code: str, tmp_path: Path) -> None:
     assert judged(tmp_path, wheel_files({f"demo-1.0.data/{path}": b"x"})) == {code}
 
@@ -212,26 +235,42 @@ def test_data_that_is_fine(path: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("[console_scripts]\n../../x = m:f\n", "script-name"), ("[console_scripts]\na/b = m:f\n", "script-name"),
-        ("[gui_scripts]\n..\\x = m:f\n", "script-name"), ("[console_scripts]\npython = m:f\n", "script-name"),
-        ("[gui_scripts]\nPythonW = m:f\n", "script-name"), ("[console_scripts]\nnul = m:f\n", "script-name"),
-        ("[console_scripts]\n.. = m:f\n", "script-name"), ("[console_scripts]\na\x1b[2J = m:f\n", "script-name"),
-        ("[console_scripts]\nx = m:f; import os\n", "entry-points"), ("[console_scripts]\nx = m\n", "entry-points"),
-        ("[console_scripts]\nx = m:f()\n", "entry-points"), ("[console_scripts]\nx = import os:f\n", "entry-points"),
-        ("[console_scripts]\nx =\n", "entry-points"), ("[console_scripts]\nx\n", "entry-points"), ("x = m:f\n", "entry-points"),
-        ("[console_scripts\nx = m:f\n", "entry-points"), ("[]\nx = m:f\n", "entry-points"), ("[console_scripts]\n\udcff = m:f\n", "entry-points"),
+        ("[console_scripts]\n../../x = m:f\n", "script-name"),
+        ("[console_scripts]\na/b = m:f\n", "script-name"),
+        ("[gui_scripts]\n..\\x = m:f\n", "script-name"),
+        ("[console_scripts]\npython = m:f\n", "script-name"),
+        ("[gui_scripts]\nPythonW = m:f\n", "script-name"),
+        ("[console_scripts]\nnul = m:f\n", "script-name"),
+        ("[console_scripts]\n.. = m:f\n", "script-name"),
+        ("[console_scripts]\na\x1b[2J = m:f\n", "script-name"),
+        ("[console_scripts]\nx = m:f; import os\n", "entry-points"),
+        ("[console_scripts]\nx = m\n", "entry-points"),
+        ("[console_scripts]\nx = m:f()\n", "entry-points"),
+        ("[console_scripts]\nx = import os:f\n", "entry-points"),
+        ("[console_scripts]\nx =\n", "entry-points"),
+        ("[console_scripts]\nx\n", "entry-points"),
+        ("x = m:f\n", "entry-points"),
+        ("[console_scripts\nx = m:f\n", "entry-points"),
+        ("[]\nx = m:f\n", "entry-points"),
+        ("[console_scripts]\n\udcff = m:f\n", "entry-points"),
         ("[console_scripts]\nx = m:f\nx = m:g\n", "entry-points"),
     ],
-)  # fmt: skip
+)
 def test_entry_points_that_are_refused(text: str, code: str, tmp_path: Path) -> None:
     assert judged(tmp_path, wheel_files(entry_points=text)) == {code}
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[console_scripts]\nx = m:f\n", "[console_scripts]\r\nx=m.n:f.g [extra, more]\r\n; comment\r\n# another\r\n", "  [gui_scripts]\n    x.y-z = m:f\n",
-     "[pytest11]\nx = m\n[other.group]\ny = any thing\n", "[console_scripts]\npython-argcomplete = m:f\nipython = m:f\nname with space = m:f\n"],
-)  # fmt: skip
+    [
+        "",
+        "[console_scripts]\nx = m:f\n",
+        "[console_scripts]\r\nx=m.n:f.g [extra, more]\r\n; comment\r\n# another\r\n",
+        "  [gui_scripts]\n    x.y-z = m:f\n",
+        "[pytest11]\nx = m\n[other.group]\ny = any thing\n",
+        "[console_scripts]\npython-argcomplete = m:f\nipython = m:f\nname with space = m:f\n",
+    ],
+)
 def test_entry_points_that_are_fine(text: str, tmp_path: Path) -> None:
     assert judged(tmp_path, wheel_files(entry_points=text)) == set()
 
@@ -253,7 +292,8 @@ def test_an_origin_that_a_wheel_claims_is_shown(tmp_path: Path) -> None:
 def test_the_facts(tmp_path: Path) -> None:
     metadata = (
         "Metadata-Version: 2.4\nName: De.Mo\nVersion: 1.0.0\nSummary: A\n thing\nRequires-Python: >=3.8\nLicense-Expression: MIT\n"
-        "Provides-Extra: Some_Extra\nRequires-Dist: Click>=8,\n  <9\nRequires-Dist: x @ https://example.org/x.whl ; extra == 'some-extra'\n\nName: no\n"
+        "Provides-Extra: Some_Extra\nRequires-Dist: Click>=8,\n  <9\n"
+        "Requires-Dist: x @ https://example.org/x.whl ; extra == 'some-extra'\n\nName: no\n"
     )
     files = wheel_files(
         {"top.py": b"", "_fast.cpython-312-x86_64-linux-gnu.so": b"", "demo-1.0.data/platlib/plat/a.py": b""}, metadata=metadata
@@ -268,10 +308,11 @@ def test_the_facts(tmp_path: Path) -> None:
     assert isinstance(facts, WheelFacts), facts
     assert (facts.name, facts.display_name, str(facts.version), facts.build) == ("de-mo", "De.Mo", "1.0.0", (3, ""))
     assert [str(requirement) for requirement in facts.requires] == [
-        "Click<9,>=8", 'x @ https://example.org/x.whl ; extra == "some-extra"',
-    ]  # fmt: skip
+        "Click<9,>=8",
+        'x @ https://example.org/x.whl ; extra == "some-extra"',
+    ]
     assert facts.url_requirements
-    assert (str(facts.requires_python), facts.extras, facts.summary, facts.license) == (">=3.8", {"some-extra"}, "A", "MIT")
+    assert (str(facts.requires_python), set(facts.extras), facts.summary, facts.license) == (">=3.8", {"some-extra"}, "A", "MIT")
     assert (facts.pure, facts.modules, {str(tag) for tag in facts.tags}) == (True, ("_fast", "demo", "plat", "top"), {"py3-none-any"})
 
 
