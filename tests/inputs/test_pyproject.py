@@ -43,7 +43,7 @@ def test_dependencies_extras_and_groups_are_marked_apart(tmp_path: Path) -> None
     assert roots(project, group="dev") == ["ruff", "pytest"]
     assert project.extras == frozenset({"cl-i"})
     assert project.groups == frozenset({"dev", "test"})
-    assert project.default_groups == frozenset({"dev"})
+    assert project.default_groups == frozenset({"dev", "test"})
     assert {root.scope for root in project.roots if root.group} == {"development"}
     assert {root.scope for root in project.roots if not root.group} == {"runtime"}
 
@@ -73,9 +73,11 @@ def test_a_group_that_cannot_be_is_an_error_of_the_house(tmp_path: Path, groups:
     assert told in str(failure(tmp_path, f"[dependency-groups]\n{groups}\n"))
 
 
-def test_default_groups_are_uvs(tmp_path: Path) -> None:
+def test_every_group_is_taken_unless_uv_is_told_or_they_conflict(tmp_path: Path) -> None:
     groups = "[dependency-groups]\ndev = []\ntest = []\n"
-    assert read(tmp_path, groups).default_groups == frozenset({"dev"})
+    assert read(tmp_path, groups).default_groups == frozenset({"dev", "test"})
+    conflicts = '[tool.uv]\nconflicts = [[{group = "Test"}, {group = "other"}]]\n'
+    assert read(tmp_path, f"{groups}other = []\n{conflicts}").default_groups == frozenset({"dev"})
     assert read(tmp_path, f'{groups}[tool.uv]\ndefault-groups = ["Test"]').default_groups == frozenset({"test"})
     assert read(tmp_path, f'{groups}[tool.uv]\ndefault-groups = "all"').default_groups == frozenset({"dev", "test"})
     assert read(tmp_path, f"{groups}[tool.uv]\ndefault-groups = []").default_groups == frozenset()

@@ -62,7 +62,7 @@ def test_a_project_and_its_requirements_files_are_one_closure(tmp_path: Path) ->
     scopes = {root.requirement.name: root.scope for root in found.roots}
     assert [name for name, scope in sorted(scopes.items()) if scope == "development"] == ["b", "c", "d", "pytest", "ruff"]
     assert [str(root.requirement) for root in found.constraints] == ["a<2"]
-    assert found.selected_groups == {"dev"}
+    assert found.selected_groups == {"dev", "test"}
     assert all(listed(found, tmp_path).values())
     assert "notes.txt" not in listed(found, tmp_path)
     assert any("test" in item.why for item in found.found if item.kind == "pyproject")  # the group that is not taken is told
@@ -206,7 +206,7 @@ def _missing(folder: Path) -> InputError:
 @pytest.mark.parametrize(
     ("request_", "extras", "groups"),
     [
-        ({}, set(), {"dev"}),
+        ({}, set(), {"dev", "test"}),
         ({"extras": frozenset({"CLI"}), "groups": frozenset({"test"})}, {"cli"}, {"test"}),
         ({"extras": frozenset({"all"}), "groups": frozenset()}, {"cli", "web"}, set()),
         ({"all_extras": True, "all_groups": True}, {"cli", "web"}, {"dev", "test"}),

@@ -14,8 +14,9 @@ import pytest
 from packaging.pylock import Pylock
 
 from hardtack.errors import HardtackError, InputError, StaleLock
-from hardtack.inputs.uv_lock import export_uv_lock, uv_lock_edges
+from hardtack.inputs.uv_lock import export_uv_lock
 from hardtack.system.uv import Uv, find_uv
+from hardtack.wheelhouse.uv_lock import read_edges
 from tests.support.archives import make_wheel
 
 PROJECT = """\
@@ -265,7 +266,7 @@ def test_a_lock_that_is_none_is_an_error_of_the_house(uv: Uv, guard: Path, tmp_p
 
 
 def test_edges_are_those_of_the_lock(project: Path) -> None:
-    edges = uv_lock_edges((project / "uv.lock").read_text())
+    edges = read_edges((project / "uv.lock").read_text(), where="uv.lock")
     assert set(edges) == {
         ("proj", "1"), ("one", "1.0"), ("two", "1.0"), ("two", "2.0"), ("three", "1.0"), ("four", "1.0"), ("five", "1.0"),
     }  # fmt: skip

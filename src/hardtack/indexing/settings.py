@@ -72,7 +72,7 @@ class IndexSettings:
     trusted_hosts: tuple[str, ...] = ()
     keyring: KeyringMode = "auto"
     timeout: float = 60.0
-    retries: int = 4
+    retries: int = 5
     offline: bool = False
     no_index: bool = False
     explained: tuple[SettingSource, ...] = ()
@@ -164,7 +164,7 @@ def read_settings(
         trusted_hosts=reader.trusted_hosts(),
         keyring=keyring,  # type: ignore[arg-type]
         timeout=reader.number("timeout", 60.0),
-        retries=int(reader.number("retries", 4, least=0)),
+        retries=int(reader.number("retries", 5, least=0)),
         offline=offline,
         no_index=no_index,
     )

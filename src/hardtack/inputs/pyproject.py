@@ -268,7 +268,10 @@ def _enrich(reading: _Reading, one: Sourced) -> None:
 
 
 def _default_groups(uv: Mapping[str, Any], groups: set[str], reading: _Reading) -> set[str]:
-    stated = uv.get("default-groups", ["dev"] if "dev" in groups else [])
+    if "default-groups" not in uv:
+        # Development is part of the closure unless something else is said; groups that exclude one another cannot all be.
+        return groups - _conflicting_groups(uv)
+    stated = uv["default-groups"]
     if stated == "all":
         return set(groups)
     if not isinstance(stated, list):
@@ -279,6 +282,16 @@ def _default_groups(uv: Mapping[str, Any], groups: set[str], reading: _Reading) 
         hint = f"groups here: {', '.join(sorted(groups)) or 'none'}"
         reading.errors.append(InputError(f"there is no group {name!r}", where=f"{reading.place}: tool.uv.default-groups", hint=hint))
     return names & groups
+
+
+def _conflicting_groups(uv: Mapping[str, Any]) -> set[str]:
+    conflicts = uv.get("conflicts", [])
+    items = (
+        [item for one in conflicts if isinstance(one, list) for item in one if isinstance(item, dict)]
+        if isinstance(conflicts, list)
+        else []
+    )
+    return {canonicalize_name(str(item["group"])) for item in items if "group" in item}
 
 
 def _requires_python(value: Any, reading: _Reading) -> SpecifierSet | None:

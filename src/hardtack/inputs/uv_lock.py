@@ -14,8 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from hardtack.errors import InputError, LockError, Offline, StaleLock
 from hardtack.inputs.pyproject import workspace_root
-from hardtack.inputs.text import parse_toml, read_toml
-from hardtack.model.lock import Edge
+from hardtack.inputs.text import read_toml
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
 from hardtack.system.process import Completed
@@ -225,31 +224,3 @@ def _error(result: Completed, why: str, lock_path: Path) -> LockError | InputErr
         reason = f"no longer says what the project asks for{because}"
         return StaleLock(reason, where=place, hint="refresh it with `uv lock` and look at what changed, or leave it aside with --no-lock")
     return LockError(f"uv cannot export it: {said}", where=place)
-
-
-def uv_lock_edges(text: str) -> dict[tuple[str, str | None], tuple[Edge, ...]]:
-    """What each package of a uv.lock needs, by (name, version); version None for a local package whose version is computed.
-
-    An edge's version is None where the lock has only one of that package. Groups are no edges. The markers hold only inside the lock's own
-    environments, and uv's stand-ins for conflicting extras (``extra == 'extra-4-name-cpu'``) are left in them.
-    """
-    tables = parse_toml(text, "uv.lock")
-    edges: dict[tuple[str, str | None], tuple[Edge, ...]] = {}
-    for package in tables.get("package", ()):
-        found = [_edge(item, None) for item in package.get("dependencies", ())]
-        for extra, items in (package.get("optional-dependencies") or {}).items():
-            found += [_edge(item, extra) for item in items]
-        key = (str(package["name"]), package.get("version"))
-        # One version may stand there twice, from two sources: what either needs is kept.
-        edges[key] = tuple(dict.fromkeys((*edges.get(key, ()), *found)))
-    return edges
-
-
-def _edge(item: Mapping[str, Any], extra: str | None) -> Edge:
-    return Edge(
-        name=str(item["name"]),
-        version=item.get("version"),
-        marker=item.get("marker"),
-        extras=tuple(item.get("extra", ())),
-        extra=extra,
-    )

@@ -24,8 +24,9 @@ from hardtack.reporting import Reporter
 _MOST_ROUNDS = 8
 _MOST_UNBUILT = 64
 
-# What an index offers of a project, by version; empty where it has nothing. Asked only for packages that lack a wheel.
-Availability = Callable[[str], Mapping[Version, Sequence[IndexFile]]]
+# What the indexes offer of a project, by version; empty where they have nothing. The second argument names the indexes that the project is
+# pinned to, None where it is not. Asked only for packages that lack a wheel.
+Availability = Callable[[str, Sequence[str] | None], Mapping[Version, Sequence[IndexFile]]]
 # What a source distribution requires, told without the resolver's help; raises where that cannot be learned.
 Describe = Callable[[NeedsMetadata], KnownMetadata]
 
@@ -301,6 +302,9 @@ class _Loop:
     def _entries(self, answer: Resolution) -> Iterable[PlanEntry]:
         return plan(Lock(packages=answer.packages), self._targets, self._policy).entries
 
+    def _pinned(self, name: str) -> tuple[str, ...] | None:
+        return tuple(pin.index for pin in self._question.index_pins if pin.name == name) or None
+
     def _proposals(self, answer: Resolution, lacking: set[tuple[str, str]]) -> list[_Constraint]:
         versions: dict[tuple[str, str], LockedPackage] = {}
         wanted: dict[str, set[str]] = {}
@@ -319,7 +323,7 @@ class _Loop:
                 current = versions[here[0].name, name]
                 if current.source is not None or current.version is None:
                     continue
-                offered = self._availability(name) if offered is None else offered
+                offered = self._availability(name, self._pinned(name)) if offered is None else offered
                 fitting = _fitting(offered, current.version, here)
                 after = [version for version in fitting if version > current.version]
                 before = [version for version in fitting if version < current.version]

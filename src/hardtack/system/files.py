@@ -35,6 +35,11 @@ def disk_faults(path: Path, *, doing: str) -> Iterator[None]:
             errno.EROFS: "the file system is read-only; choose another place",
             errno.EACCES: "you may not write there; choose another place or mend the permissions",
             errno.EPERM: "you may not write there; choose another place or mend the permissions",
+            errno.ENOTDIR: "a file stands where a folder is wanted; choose another place",
+            errno.EISDIR: "a folder stands where a file is wanted; choose another place",
+            errno.EEXIST: "a file stands where a folder is wanted; choose another place",
+            errno.ENAMETOOLONG: "the path is too long for this file system; choose a shorter one",
+            errno.EIO: "the disk reports a fault; choose another one",
         }
         if error.errno in hints:
             raise DiskFault(f"{doing}: {os.strerror(error.errno)}", where=str(path), hint=hints[error.errno]) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hardtack.errors import MissingTool
@@ -30,7 +30,8 @@ GUARD_WORDS = "hardtack-guard:"
 class Uv:
     """A uv executable, with the folder of its cache and what it needs to reach the indexes.
 
-    ``network`` holds proxies, certificates and credentials by the names that uv reads; they reach uv and no log.
+    ``network`` holds proxies, certificates and credentials by the names that uv reads; they reach uv and no log: ``redact`` takes them
+    out of what uv says.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Uv:
     environment: Mapping[str, str] = field(repr=False)
     network: Mapping[str, str] = field(default_factory=dict, repr=False)
     offline: bool = False
+    redact: Callable[[str], str] = field(default=str, repr=False)
 
     def run(
         self,
@@ -60,7 +62,8 @@ class Uv:
             UV_NO_ENV_FILE="1",
             **self.network,
         )
-        return run(command, environment=environment, cwd=cwd, stop=stop, timeout=timeout)
+        ended = run(command, environment=environment, cwd=cwd, stop=stop, timeout=timeout)
+        return replace(ended, stderr=self.redact(ended.stderr))
 
     def guard_interpreter(self, folder: Path, base: Path, *, stop: Cancellation | None = None) -> Path:
         """An interpreter, made in ``folder`` from ``base``, that tells uv what it is and refuses to run anything else.
@@ -76,7 +79,14 @@ class Uv:
         return python
 
 
-def find_uv(cache_dir: Path, environment: Mapping[str, str], *, network: Mapping[str, str] | None = None, offline: bool = False) -> Uv:
+def find_uv(
+    cache_dir: Path,
+    environment: Mapping[str, str],
+    *,
+    network: Mapping[str, str] | None = None,
+    offline: bool = False,
+    redact: Callable[[str], str] = str,
+) -> Uv:
     """The uv that is installed beside this Python. Raises MissingTool where there is none."""
     try:
         from uv import find_uv_bin
@@ -84,4 +94,4 @@ def find_uv(cache_dir: Path, environment: Mapping[str, str], *, network: Mapping
         path = Path(find_uv_bin())
     except (ImportError, FileNotFoundError):
         raise MissingTool("uv is not installed beside hardtack", hint="pip install uv") from None
-    return Uv(path=path, cache_dir=cache_dir, environment=environment, network=network or {}, offline=offline)
+    return Uv(path=path, cache_dir=cache_dir, environment=environment, network=network or {}, offline=offline, redact=redact)

@@ -18,7 +18,7 @@ STAND_IN = "0" * 64
 def read_edges(text: str, *, where: str) -> Mapping[Key, tuple[Edge, ...]]:
     """For each (name, version) of a uv.lock, what it needs; edges of an extra carry its name.
 
-    An edge's marker is valid only inside the lock's own environments.
+    An edge's marker is valid only inside the lock's own environments, and may hold uv's stand-ins for conflicting extras.
     """
     try:
         data = tomllib.loads(text)
@@ -29,7 +29,9 @@ def read_edges(text: str, *, where: str) -> Mapping[Key, tuple[Edge, ...]]:
         found = [_edge(entry) for entry in package.get("dependencies", ())]
         for extra, entries in package.get("optional-dependencies", {}).items():
             found += [_edge(entry, extra=extra) for entry in entries]
-        edges[package["name"], package.get("version")] = tuple(found)
+        key = (package["name"], package.get("version"))
+        # One version may stand there twice, from two sources: what either needs is kept.
+        edges[key] = tuple(dict.fromkeys((*edges.get(key, ()), *found)))
     return edges
 
 

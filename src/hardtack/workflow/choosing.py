@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 from packaging.version import Version
 
-from hardtack.building.sandbox import find_sandbox
 from hardtack.errors import HardtackError, InputError, LockError, StaleLock
 from hardtack.inputs.read import read_inputs
 from hardtack.inputs.uv_lock import export_uv_lock
@@ -62,18 +61,15 @@ def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellati
         uv=supplies.uv, python=interpreter, python_version=environ.python_version(), settings=supplies.uv_settings, stop=stop
     )
 
-    def availability(name: str) -> Mapping[Version, Sequence[IndexFile]]:
+    def availability(name: str, indexes: Sequence[str] | None = None) -> Mapping[Version, Sequence[IndexFile]]:
         found: dict[Version, tuple[IndexFile, ...]] = {}
-        for page in supplies.client.files(name):
+        for page in supplies.client.files(name, indexes):
             for version, files in page.files.items():
                 found[version] = (*found.get(version, ()), *files)
         return found
 
     def describe_unbuilt(question: NeedsMetadata) -> KnownMetadata:
-        sandbox = find_sandbox(job.environment, require=job.options.require_sandbox, reporter=reporter)
-        return describe_source(
-            question, availability(question.name), supplies, sandbox=sandbox, python=interpreter, reporter=reporter, stop=stop
-        )
+        return describe_source(question, availability(question.name), supplies, python=interpreter, reporter=reporter, stop=stop)
 
     try:
         made = lock(

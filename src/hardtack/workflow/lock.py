@@ -73,10 +73,11 @@ def lock(
     ) as supplies:
         chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=path)
         found = chosen.lock if chosen.obeyed else _with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
-    findings = list(check_user_hashes(job.requirements.roots, found))
+    planned = plan(found, job.targets, Policy(formats=job.formats))
+    findings = list(check_user_hashes(job.requirements.roots, found, planned))
     texts: dict[Path, str] = {}
     if not chosen.obeyed:
-        texts[path] = write_pylock(found, target_descriptions={target.name: describe(target) for target in job.targets})
+        texts[path] = write_pylock(found, target_descriptions={target.name: describe(target) for target in job.targets}, base=path.parent)
     for spec in specs:
         for name, text in export(found, spec, job.targets).items():
             texts[job.project_dir / name] = text
@@ -117,7 +118,14 @@ def _with_digests(lock: Lock, job: Job, supplies: Supplies, *, reporter: Reporte
         return lock
     reporter.note(f"{len(unstated)} files have no stated hash; they are fetched once, and the digests seen first are recorded as such")
     wanted = {key: wanted_file(file) for key, file in unstated.items()}
-    fetched = fetch(list(wanted.values()), transport=supplies.transport, store=supplies.store, reporter=reporter, stop=stop)
+    fetched = fetch(
+        list(wanted.values()),
+        transport=supplies.transport,
+        store=supplies.store,
+        limits=supplies.limits,
+        reporter=reporter,
+        stop=stop,
+    )
     if fetched.failures:
         raise fetched.failures[0]
     packages = []

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from hardtack.building.build import build_wheel, prepare_metadata
+from hardtack.building.build import build_wheel, prepare_metadata, static_metadata
 from hardtack.building.built import build_key, built_before, remember
-from hardtack.building.sandbox import Sandbox
 from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError
 from hardtack.fetching.download import FetchedFile, fetch
 from hardtack.fetching.transfer import Wanted
@@ -25,6 +23,7 @@ from hardtack.model.plan import Build, Plan, PlanEntry, Take
 from hardtack.model.wheel import BadSdist, SdistFacts
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
+from hardtack.system.files import remove
 from hardtack.wheelhouse.sdist import inspect_sdist
 from hardtack.workflow.supplies import Supplies
 
@@ -57,13 +56,8 @@ class Made:
     built: int
 
 
-def make(
-    plan: Plan, supplies: Supplies, *, sandbox: Sandbox | None, python: Path, jobs: int, reporter: Reporter, stop: Cancellation
-) -> Made:
-    """Fetch every wheel and every source that the plan needs, then build; a failure is a finding and stops nothing else.
-
-    ``sandbox`` is wanted only if the plan builds something.
-    """
+def make(plan: Plan, supplies: Supplies, *, python: Path, jobs: int, reporter: Reporter, stop: Cancellation) -> Made:
+    """Fetch every wheel and every source that the plan needs, then build; a failure is a finding and stops nothing else."""
     takes = {at: entry.decision.file for at, entry in enumerate(plan.entries) if isinstance(entry.decision, Take)}
     sources: dict[int, LockedFile] = {}
     findings: list[Finding] = []
@@ -83,6 +77,7 @@ def make(
         reporter=reporter,
         stop=stop,
         jobs=jobs,
+        limits=supplies.limits,
         locate=lambda file: _elsewhere(file, supplies),
     )
     findings += [_failed(error) for error in fetched.failures]
@@ -99,8 +94,7 @@ def make(
         if found.sha256 not in made:
             if len(made) == 0:
                 reporter.stage("building")
-            assert sandbox is not None
-            made[found.sha256] = _build(file, found, supplies, sandbox, python, reporter, stop)
+            made[found.sha256] = _build(file, found, supplies, python, reporter, stop)
             built += isinstance(made[found.sha256], Ware)
         outcome = made[found.sha256]
         entry = plan.entries[at]
@@ -140,7 +134,6 @@ def describe_source(
     offered: Mapping[Version, Sequence[IndexFile]],
     supplies: Supplies,
     *,
-    sandbox: Sandbox,
     python: Path,
     reporter: Reporter,
     stop: Cancellation,
@@ -160,23 +153,22 @@ def describe_source(
         )
     file = sorted(sdists, key=lambda sdist: not sdist.filename.endswith(".tar.gz"))[0]
     wanted = Wanted(filename=file.filename, urls=(file.url,), sha256=file.sha256, size=file.size, index=file.index, hash_source="index")
-    fetched = fetch([wanted], transport=supplies.transport, store=supplies.store, reporter=reporter, stop=stop)
+    fetched = fetch([wanted], transport=supplies.transport, store=supplies.store, limits=supplies.limits, reporter=reporter, stop=stop)
     if fetched.failures:
         raise fetched.failures[0]
     found = fetched.files[wanted]
     facts = _sound(file.filename, found)
-    with TemporaryDirectory(prefix=".hardtack-build-", dir=supplies.cache_dir, ignore_cleanup_errors=True) as work:
-        answer = prepare_metadata(
-            facts,
-            found.path,
-            python=python,
-            uv=supplies.uv,
-            uv_config=supplies.uv_config,
-            sandbox=sandbox,
-            work=Path(work),
-            reporter=reporter,
-            stop=stop,
-        )
+    answer = static_metadata(facts) or prepare_metadata(
+        facts,
+        found.path,
+        python=python,
+        uv=supplies.uv,
+        uv_config=supplies.uv_config,
+        sandbox=supplies.confine(),
+        work=_work(supplies),
+        reporter=reporter,
+        stop=stop,
+    )
     return KnownMetadata(
         name=question.name,
         version=question.version,
@@ -197,19 +189,17 @@ def _build(
     file: LockedFile,
     found: FetchedFile,
     supplies: Supplies,
-    sandbox: Sandbox,
     python: Path,
     reporter: Reporter,
     stop: Cancellation,
 ) -> Ware | Finding:
     try:
+        sandbox = supplies.confine()
         facts = _sound(file.filename, found)
         key = build_key(facts, python=str(python), sandbox=sandbox.name, source_date_epoch=_EPOCH)
         before = built_before(key, cache_dir=supplies.cache_dir, has=supplies.store.has)
         if before is not None:
             return _ware(before.filename, before.sha256, before.size, supplies, before.record)
-        work = supplies.cache_dir / "builds"
-        work.mkdir(parents=True, exist_ok=True)
         built = build_wheel(
             facts,
             found.path,
@@ -217,16 +207,24 @@ def _build(
             uv=supplies.uv,
             uv_config=supplies.uv_config,
             sandbox=sandbox,
-            work=work,
+            work=_work(supplies),
             source_date_epoch=_EPOCH,
             reporter=reporter,
             stop=stop,
         )
         sha256 = supplies.store.add_file(built.path)
+        remove(built.path.parent)
         remember(key, built, cache_dir=supplies.cache_dir)
         return _ware(built.filename, sha256, built.size, supplies, built.record)
     except (BuildFault, IntegrityError, IndexFault) as error:
         return Finding(code=error.slug, message=str(error), file=file.filename, hint=error.hint)
+
+
+def _work(supplies: Supplies) -> Path:
+    """Where builds happen, and where the log of one that failed stays."""
+    work = supplies.cache_dir / "builds"
+    work.mkdir(parents=True, exist_ok=True)
+    return work
 
 
 def _ware(filename: str, sha256: str, size: int, supplies: Supplies, record: BuildRecord) -> Ware:

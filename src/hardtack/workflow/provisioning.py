@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hardtack.building.sandbox import find_sandbox
 from hardtack.locking.exports import wheelhouse_texts
 from hardtack.model.finding import Finding, Severity, Verdict
 from hardtack.model.index import ProjectPage
@@ -41,7 +40,13 @@ from hardtack.workflow.supplies import Supplies, open_supplies
 def provision(job: Job, *, key: str, reporter: Reporter, stop: Cancellation) -> BuildResult:
     """Do the whole job. Findings are in the result, all at once; ``key`` goes into the receipt of a proven wheelhouse."""
     with open_supplies(
-        job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
+        job.settings,
+        job.credentials,
+        cache_dir=job.cache_dir,
+        environment=job.environment,
+        require_sandbox=job.options.require_sandbox,
+        reporter=reporter,
+        stop=stop,
     ) as supplies:
         chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=job.output / "pylock.toml")
         reporter.stage("planning")
@@ -53,7 +58,7 @@ def provision(job: Job, *, key: str, reporter: Reporter, stop: Cancellation) -> 
             targets=job.targets,
             found=job.requirements.found,
             notes=job.requirements.notes,
-            findings=(*check_user_hashes(job.requirements.roots, chosen.lock), *_gaps(planned, job, supplies)),
+            findings=(*check_user_hashes(job.requirements.roots, chosen.lock, planned), *_gaps(planned, job, supplies)),
             output=job.output,
         )
         if job.options.dry_run:
@@ -73,9 +78,7 @@ def _make_and_prove(
     stop: Cancellation,
 ) -> BuildResult:
     options = job.options
-    builds = any(True for _ in planned.builds())
-    sandbox = find_sandbox(job.environment, require=options.require_sandbox, reporter=reporter) if builds else None
-    made = make(planned, supplies, sandbox=sandbox, python=environ.interpreter(), jobs=options.jobs, reporter=reporter, stop=stop)
+    made = make(planned, supplies, python=environ.interpreter(), jobs=options.jobs, reporter=reporter, stop=stop)
     reporter.stage("judging")
     judged = _judge(made, supplies, reporter=reporter, stop=stop)
     facts = {digest: answer for digest, answer in judged.items() if isinstance(answer, WheelFacts)}
@@ -111,7 +114,7 @@ def _make_and_prove(
             manifest,
             {ware.sha256: ware.path for ware in made.wares.values()},
             job.output,
-            texts=_texts(lock, manifest, facts),
+            texts=_texts(lock, manifest, facts, job.output),
             prune=options.prune,
             locks=supplies.cache_dir / "locks",
             reporter=reporter,
@@ -277,10 +280,10 @@ def _manifest(
     )
 
 
-def _texts(lock: Lock, manifest: Manifest, facts: Mapping[str, WheelFacts]) -> dict[str, bytes]:
+def _texts(lock: Lock, manifest: Manifest, facts: Mapping[str, WheelFacts], folder: Path) -> dict[str, bytes]:
     """The files beside the wheels: the lock, for each target its exact lists, the bill of materials, and the bare host's installer."""
     return {
-        "pylock.toml": write_pylock(lock, target_descriptions=manifest.targets).encode(),
+        "pylock.toml": write_pylock(lock, target_descriptions=manifest.targets, base=folder.absolute()).encode(),
         **wheelhouse_texts(manifest),
         "sbom.cdx.json": sbom(manifest, facts),
         INSTALL_SCRIPT_NAME: install_script(),

@@ -15,7 +15,7 @@ from hardtack.indexing.http import HttpTransport
 from hardtack.indexing.settings import IndexSettings, read_settings
 from hardtack.inputs.configuration import Configuration, read_configuration
 from hardtack.inputs.read import InputRequest, read_inputs
-from hardtack.model.requirements import FormatControl, FoundInput, Requirements
+from hardtack.model.requirements import FormatControl, FoundInput, IndexPin, Requirements
 from hardtack.model.target import Selection, Target
 from hardtack.reporting import Reporter
 from hardtack.system import environ
@@ -101,6 +101,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
     )
     for line in settings.explain():
         reporter.detail(f"{line.name} = {line.value}  ({line.source}{'' if line.used else '; not used'})")
+    requirements = replace(requirements, index_pins=(*requirements.index_pins, *_stated_pins(requirements, settings)))
     lock_file = next((found for found in requirements.found if found.used and found.kind in ("uv.lock", "pylock")), None)
     targets = _targets(request.targets, configuration, lock_file)
     for found in requirements.found:
@@ -132,6 +133,12 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
         configuration=configuration,
         exclude_newer=request.exclude_newer or configuration.exclude_newer,
     )
+
+
+def _stated_pins(requirements: Requirements, settings: IndexSettings) -> tuple[IndexPin, ...]:
+    """The pins of ``[[tool.hardtack.index]]``; those of uv's sources stand among the requirements, with their conditions."""
+    known = {pin.name for pin in requirements.index_pins}
+    return tuple(IndexPin(name=package, index=index) for package, index in settings.pins if index and package not in known)
 
 
 def _fetch_text(url: str, settings: IndexSettings, credentials: Credentials, stop: Cancellation) -> str:
