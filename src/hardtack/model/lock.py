@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
@@ -74,6 +75,15 @@ class LockedPackage:
     source: Source | None = None
     dependencies: tuple[Edge, ...] = ()
     note: str | None = None
+
+    @property
+    def archive(self) -> LockedFile | None:
+        """The one file of a package that comes from an archive behind a URL: a wheel or a source archive, by its name."""
+        source = self.source
+        if source is None or source.kind != "archive":
+            return None
+        filename = unquote(urlsplit(source.location).path).rsplit("/", 1)[-1]
+        return LockedFile(filename=filename, url=source.location, sha256=source.sha256, size=source.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

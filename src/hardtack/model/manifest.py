@@ -55,7 +55,7 @@ class Manifest:
     """What ``wheelhouse.json`` says. ``targets`` maps a target's name to its description as the catalog writes it.
 
     ``generated``: every other file that belongs to the wheelhouse, as (path, sha256). ``leftovers``: files of earlier runs that nothing
-    here needs and that were kept, likewise.
+    here needs and that were kept, likewise. ``project``: the name of the project that this was made for, whose own wheel need not be here.
     """
 
     layout: Literal["flat", "by-target"]
@@ -69,3 +69,4 @@ class Manifest:
     generated: tuple[tuple[str, str], ...] = ()
     leftovers: tuple[tuple[str, str], ...] = ()
     schema: int = 1
+    project: str | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from packaging.version import Version
 
@@ -254,9 +253,7 @@ def _source_is_stated(package: LockedPackage) -> bool:
 
 def _wheels(package: LockedPackage) -> tuple[LockedFile, ...]:
     """The wheels of a package; an archive behind a URL may be one itself (PEP 751)."""
-    source = package.source
-    if source is not None and source.kind == "archive" and not package.wheels:
-        filename = urlsplit(source.location).path.rsplit("/", 1)[-1]
-        if filename.endswith(".whl"):
-            return (LockedFile(filename=filename, url=source.location, sha256=source.sha256, size=source.size),)
+    archive = package.archive
+    if archive is not None and not package.wheels and archive.filename.endswith(".whl"):
+        return (archive,)
     return package.wheels

@@ -239,7 +239,7 @@ def _downgrade(pin: Pin, names: Sequence[str], fit: Fit) -> Iterator[Finding]:
 
 
 def _files(package: LockedPackage) -> tuple[LockedFile, ...]:
-    return package.wheels if package.sdist is None else (*package.wheels, package.sdist)
+    return (*package.wheels, *(file for file in (package.sdist, package.archive) if file is not None))
 
 
 def _version(text: str) -> Version | str:

@@ -27,6 +27,7 @@ def write_manifest(manifest: Manifest) -> bytes:
     """The manifest as JSON: UTF-8, keys in a fixed order, rows sorted, one file or pin a line. The same manifest gives the same bytes."""
     sections: list[tuple[str, Any]] = [
         ("schema", manifest.schema),
+        ("project", manifest.project),
         ("layout", manifest.layout),
         ("targets", {name: manifest.targets[name] for name in sorted(manifest.targets)}),
         ("files", _rows(manifest.files, "name", "filename", "path")),
@@ -46,7 +47,7 @@ def write_manifest(manifest: Manifest) -> bytes:
         elif isinstance(value, Mapping) and value:
             rows = ",\n".join(f"    {_compact(key)}: {_compact(item)}" for key, item in value.items())
             lines.append(f"  {json.dumps(name)}: {{\n{rows}\n  }}")
-        elif name not in ("roots", "waivers", "skews", "gaps", "generated", "leftovers"):
+        elif name not in ("project", "roots", "waivers", "skews", "gaps", "generated", "leftovers") or value:
             lines.append(f"  {json.dumps(name)}: {_compact(value)}")
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
@@ -109,6 +110,7 @@ def read_manifest(data: bytes, where: str) -> Manifest:
     targets = reader.mapping("targets", document.get("targets", {}))
     gaps = reader.rows("gaps", document)
     return Manifest(
+        project=reader.maybe("manifest", document, "project"),
         layout=layout,
         targets={
             reader.component("targets", name): reader.mapping(f"targets.{name}", description) for name, description in targets.items()

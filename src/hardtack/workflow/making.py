@@ -107,13 +107,7 @@ def make(plan: Plan, supplies: Supplies, *, python: Path, jobs: int, reporter: R
 
 def source_file(package: LockedPackage) -> LockedFile | None:
     """The source archive that a package is built from, None for a folder or a repository."""
-    if package.sdist is not None:
-        return package.sdist
-    source = package.source
-    if source is not None and source.kind == "archive":
-        filename = source.location.rsplit("/", 1)[-1]
-        return LockedFile(filename=filename, url=source.location, sha256=source.sha256, size=source.size)
-    return None
+    return package.sdist or package.archive
 
 
 def wanted_file(file: LockedFile) -> Wanted:

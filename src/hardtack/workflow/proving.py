@@ -47,6 +47,7 @@ def prove(
     roots: Sequence[LockedRoot],
     waivers: Sequence[Waiver],
     constraints: Sequence[Requirement] = (),
+    project: str | None = None,
     uv: Uv,
     python: Path | None,
     opinion: bool,
@@ -55,14 +56,14 @@ def prove(
 ) -> Proof:
     """Prove every target complete: from METADATA always, by uv's resolver where it can name the target, by installing where it runs here.
 
-    ``python`` None leaves the installation out.
+    ``python`` None leaves the installation out. ``project`` names the project whose own wheel need not be there.
     """
     reporter.stage("proving")
     findings: list[Finding] = []
     grades: dict[str, list[Grade]] = {}
     sound: list[Shelf] = []
     for shelf in shelves:
-        own = _closure(shelf, _for(shelf.target, roots), waivers, constraints)
+        own = _closure(shelf, _for(shelf.target, roots), waivers, constraints, project)
         findings += own
         if not any(finding.severity is Severity.ERROR for finding in own):
             grades[shelf.target.name] = [Grade.METADATA]
@@ -91,7 +92,7 @@ def _for(target: Target, roots: Sequence[LockedRoot]) -> tuple[LockedRoot, ...]:
 
 
 def _closure(
-    shelf: Shelf, roots: Sequence[LockedRoot], waivers: Sequence[Waiver], constraints: Sequence[Requirement]
+    shelf: Shelf, roots: Sequence[LockedRoot], waivers: Sequence[Waiver], constraints: Sequence[Requirement], project: str | None
 ) -> tuple[Finding, ...]:
     available: dict[str, list[WheelFacts]] = {}
     for facts in shelf.facts.values():
@@ -103,6 +104,7 @@ def _closure(
         pins=shelf.pins,
         constraints=constraints,
         waivers=waivers,
+        project=project,
     )
     return closure.findings
 

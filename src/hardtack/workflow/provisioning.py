@@ -96,6 +96,7 @@ def _make_and_prove(
         roots=lock.roots,
         waivers=lock.waivers,
         constraints=tuple(root.requirement for root in job.requirements.constraints),
+        project=job.requirements.project_name,
         uv=supplies.uv,
         python=environ.interpreter() if options.trial else None,
         opinion=options.opinion,
@@ -269,6 +270,7 @@ def _manifest(
         for digest, ware in wares.items()
     ]
     return Manifest(
+        project=job.requirements.project_name,
         layout=job.layout,
         targets={target.name: describe(target) for target in job.targets},
         files=tuple(sorted(files, key=lambda file: file.filename)),

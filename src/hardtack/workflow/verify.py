@@ -65,7 +65,7 @@ def verify(
         shelves,
         roots=manifest.roots,
         waivers=manifest.waivers,
-        constraints=(),
+        project=manifest.project,
         uv=find_uv(cache, variables, offline=True),
         python=environ.interpreter() if trial else None,
         opinion=True,
