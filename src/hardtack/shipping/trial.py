@@ -52,9 +52,7 @@ def uv_platform(target: Target) -> str | None:
     return None
 
 
-def second_opinion(
-    trial: Trial, requirements: Sequence[str], *, overrides: Sequence[str] = (), uv: Uv, stop: Cancellation
-) -> tuple[Finding, ...] | None:
+def second_opinion(trial: Trial, requirements: Sequence[str], *, uv: Uv, stop: Cancellation) -> tuple[Finding, ...] | None:
     """Ask uv's resolver, offline, to solve ``requirements`` from the target's files alone, at the first patch of its range.
 
     Returns None where uv cannot name the target, else its objection, if it has one.
@@ -62,18 +60,15 @@ def second_opinion(
     platform = uv_platform(trial.target)
     if platform is None:
         return None
-    with _folder(trial, uv) as place_:
-        folder = Path(place_)
+    with _folder(trial, uv) as name:
+        folder = Path(name)
         write_bytes(folder / "roots.txt", ("\n".join(requirements) + "\n").encode())
         write_bytes(folder / "constraints.txt", _constraints(trial).encode())
         command = ["pip", "install", "--dry-run", "--no-index", "--find-links", str(folder / "wheels"), "--only-binary", ":all:"]
         command += ["--target", str(folder / "into"), "--python-platform", platform, "--no-build-isolation"]
         command += ["--python-version", trial.target.patches.points(())[0], "--prerelease", "allow"]
         command += ["-r", str(folder / "roots.txt"), "-c", str(folder / "constraints.txt")]
-        if overrides:
-            write_bytes(folder / "overrides.txt", ("\n".join(overrides) + "\n").encode())
-            command += ["--overrides", str(folder / "overrides.txt")]
-        answer = _run(command, trial, folder, uv, stop)
+        answer = _run(command, folder, uv, stop)
     if answer.code == 0:
         return ()
     return (
@@ -88,15 +83,15 @@ def second_opinion(
 
 def install(trial: Trial, *, python: Path, uv: Uv, stop: Cancellation) -> tuple[Finding, ...]:
     """Install the target's exact list into a fresh environment of ``python``, offline and by hash, and let uv check the result."""
-    with _folder(trial, uv) as place_:
-        folder = Path(place_)
+    with _folder(trial, uv) as name:
+        folder = Path(name)
         write_bytes(folder / "requirements.txt", _exact(trial).encode())
-        made = _run(["venv", "--quiet", "--python", str(python), str(folder / "env")], trial, folder, uv, stop)
+        made = _run(["venv", "--quiet", "--python", str(python), str(folder / "env")], folder, uv, stop)
         if made.code != 0:
             return (_failed(trial, "no environment could be made", made),)
         inside = ["--python", str(folder / "env")]
         command = ["pip", "install", "--no-index", "--find-links", str(folder / "wheels"), "--only-binary", ":all:", "--no-deps"]
-        installed = _run([*command, "--require-hashes", "-r", str(folder / "requirements.txt"), *inside], trial, folder, uv, stop)
+        installed = _run([*command, "--require-hashes", "-r", str(folder / "requirements.txt"), *inside], folder, uv, stop)
         if installed.code != 0:
             return (_failed(trial, "installing from the wheelhouse failed", installed),)
     return ()
@@ -106,8 +101,7 @@ def _failed(trial: Trial, what: str, answer: Completed) -> Finding:
     return Finding(code="install-failed", message=f"{what}: {_words(answer)}", target=trial.target.name)
 
 
-def _run(command: Sequence[str], trial: Trial, folder: Path, uv: Uv, stop: Cancellation) -> Completed:
-    del trial
+def _run(command: Sequence[str], folder: Path, uv: Uv, stop: Cancellation) -> Completed:
     return uv.run(command, cwd=folder, stop=stop, timeout=_TIME_LIMIT, offline=True)
 
 

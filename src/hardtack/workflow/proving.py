@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from hardtack.errors import TargetError
-from hardtack.model.finding import Finding, Grade, Severity
+from hardtack.model.finding import Finding, Grade
 from hardtack.model.lock import LockedRoot, Waiver
 from hardtack.model.manifest import Pin
 from hardtack.model.target import Target
@@ -20,7 +20,7 @@ from hardtack.shipping.trial import Trial, TrialFile, install, second_opinion
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.uv import Uv
 from hardtack.targets.host import host_target
-from hardtack.verifying.closure import prove_closure
+from hardtack.verifying.closure import Closure, prove_closure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +62,19 @@ def prove(
     findings: list[Finding] = []
     grades: dict[str, list[Grade]] = {}
     sound: list[Shelf] = []
+    by_name: list[Shelf] = []
     for shelf in shelves:
-        own = _closure(shelf, _for(shelf.target, roots), waivers, constraints, project)
-        findings += own
-        if not any(finding.severity is Severity.ERROR for finding in own):
+        closure = _closure(shelf, _for(shelf.target, roots), waivers, constraints, project)
+        findings += closure.findings
+        if closure.complete:
             grades[shelf.target.name] = [Grade.METADATA]
             sound.append(shelf)
+            # uv resolves by name: where only the exact list installs, or the project itself is asked for, it would answer something else.
+            if closure.by_name and not any(finding.code == "project" for finding in closure.findings):
+                by_name.append(shelf)
     if opinion:
         with ThreadPoolExecutor(2, thread_name_prefix="opinion") as pool:
-            for shelf, answer in zip(sound, pool.map(lambda s: _opinion(s, roots, waivers, uv, stop), sound), strict=True):
+            for shelf, answer in zip(by_name, pool.map(lambda s: _opinion(s, roots, uv, stop), by_name), strict=True):
                 findings += answer or ()
                 if answer == ():
                     grades[shelf.target.name].append(Grade.RESOLVER)
@@ -93,11 +97,11 @@ def _for(target: Target, roots: Sequence[LockedRoot]) -> tuple[LockedRoot, ...]:
 
 def _closure(
     shelf: Shelf, roots: Sequence[LockedRoot], waivers: Sequence[Waiver], constraints: Sequence[Requirement], project: str | None
-) -> tuple[Finding, ...]:
+) -> Closure:
     available: dict[str, list[WheelFacts]] = {}
     for facts in shelf.facts.values():
         available.setdefault(facts.name, []).append(facts)
-    closure = prove_closure(
+    return prove_closure(
         target=shelf.target,
         roots=roots,
         available=available,
@@ -106,22 +110,16 @@ def _closure(
         waivers=waivers,
         project=project,
     )
-    return closure.findings
 
 
-def _opinion(
-    shelf: Shelf, roots: Sequence[LockedRoot], waivers: Sequence[Waiver], uv: Uv, stop: Cancellation
-) -> tuple[Finding, ...] | None:
-    """None where uv cannot be asked: it resolves by name, so a URL in some METADATA or an exclusion parts it from the exact list."""
-    if any(facts.url_requirements for facts in shelf.facts.values()) or any(waiver.kind == "exclude" for waiver in waivers):
-        return None
+def _opinion(shelf: Shelf, roots: Sequence[LockedRoot], uv: Uv, stop: Cancellation) -> tuple[Finding, ...] | None:
+    """None where uv has no name for the target."""
     texts = []
     for root in _for(shelf.target, roots):
         requirement = Requirement(root.requirement)
         requirement.url = None
         texts.append(str(requirement))
-    overrides = [waiver.requirement for waiver in waivers if waiver.kind == "override"]
-    return second_opinion(_trial(shelf), texts, overrides=overrides, uv=uv, stop=stop)
+    return second_opinion(_trial(shelf), texts, uv=uv, stop=stop)
 
 
 def _trial(shelf: Shelf) -> Trial:
