@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from hardtack.errors import Cancelled, HardtackError
+from hardtack.system.files import DiskFault
 from hardtack.version import __version__
 
 _VERBS = {
@@ -58,10 +62,35 @@ def command() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0 (done and proven), 1 (a finding or a failure), 2 (usage), or 130 (interrupted)."""
+    _mend_streams()
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(args, as_json="--json" in args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away (`hardtack ... | head`): not our failure, and nothing more can be said.
+        code = 1
+    except OSError as error:
+        print(f"error: standard output cannot be written: {error.strerror or error}", file=sys.stderr)
+        code = 1
+    else:
+        return code
+    # What is left in the buffer has nowhere to go: the interpreter's own flush at its end must not fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code
+
+
+def _mend_streams() -> None:
+    """Make printing safe: a stream that was closed before we began leads nowhere, a letter that it cannot write is escaped."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _run(args: list[str], *, as_json: bool) -> int:
     from hardtack.cli.output import render_error
 
-    args = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in args
     try:
         code = command.main(args, prog_name="hardtack", standalone_mode=False)
     except click.exceptions.Exit as leaving:
@@ -79,10 +108,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         render_error(error, as_json=as_json)
         return error.exit_code
     except BrokenPipeError:
-        # The reader went away (`hardtack ... | head`): not our failure, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
+            raise  # standard output
+        render_error(_unforeseen(error), as_json=as_json)
         return 1
     return int(code or 0)
+
+
+def _unforeseen(error: Exception) -> HardtackError:
+    """What no room gave words of its own to: the system's refusals as they are, anything else as the fault of ours that it is."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return DiskFault(error.strerror or str(error), where=os.fsdecode(error.filename))
+    if os.environ.get("HARDTACK_TRACEBACK"):
+        traceback.print_exception(error)
+    return HardtackError(
+        f"a fault in hardtack itself: {type(error).__name__}: {error}",
+        hint="please report it, with what HARDTACK_TRACEBACK=1 in the environment shows",
+    )
 
 
 def interruptible(stop: Any) -> None:

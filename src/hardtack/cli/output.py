@@ -27,7 +27,8 @@ def console(*, stderr: bool = True) -> Console:
 
 def print_json(kind: str, data: Mapping[str, Any]) -> None:
     """One JSON document on standard output: ``schema`` is raised when a field changes its meaning."""
-    print(json.dumps({"schema": SCHEMA, "kind": kind, **data}, indent=2, ensure_ascii=False))
+    beyond_ascii = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps({"schema": SCHEMA, "kind": kind, **data}, indent=2, ensure_ascii=not beyond_ascii))
 
 
 def render_error(error: HardtackError, *, as_json: bool, slug: str | None = None) -> None:

@@ -8,8 +8,19 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TransferSpeedColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 from hardtack.cli.output import console, plural
@@ -28,6 +39,20 @@ _WORDS = {
 }
 
 
+class _Of(ProgressColumn):
+    """A column that only some rows show: those that count bytes, or those that do not."""
+
+    def __init__(self, inner: ProgressColumn, *, counts: bool) -> None:
+        super().__init__()
+        self._inner = inner
+        self._counts = counts
+
+    def render(self, task: Task) -> RenderableType:
+        if bool(task.fields.get("counts")) is not self._counts:
+            return Text()
+        return self._inner(task)
+
+
 class ConsoleReporter(Reporter):
     """Shows events of at least the wanted weight: ``quiet`` shows warnings only, ``verbose`` shows details too."""
 
@@ -40,9 +65,10 @@ class ConsoleReporter(Reporter):
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            _Of(TimeElapsedColumn(), counts=False),
+            _Of(BarColumn(bar_width=30), counts=True),
+            _Of(DownloadColumn(), counts=True),
+            _Of(TransferSpeedColumn(), counts=True),
             console=self._console,
             transient=True,
             disable=not self._bars,
@@ -92,12 +118,12 @@ class ConsoleReporter(Reporter):
             self._say(f"Fetching {plural(files, 'file')}", "")
         if files and self._bars:
             with self._lock:
-                self._whole = self._progress.add_task(f"[bold]{plural(files, 'file')}", total=size)
+                self._whole = self._progress.add_task(f"[bold]{plural(files, 'file')}", total=size, counts=True)
 
     def transfer_started(self, name: str, *, size: int | None) -> None:
         if self._bars:
             with self._lock:
-                self._files[name] = self._progress.add_task(f"  {name[:60]}", total=size)
+                self._files[name] = self._progress.add_task(f"  {name[:48]}", total=size, counts=True)
 
     def transfer_advanced(self, name: str, *, amount: int) -> None:
         if self._bars:
