@@ -294,13 +294,12 @@ class _Reader:
                     self._line("index", shown(one.url), one.source, used=False)
             chosen = [one for one in chosen if one.flat]
         made = _Naming(credentials)
-        indexes = [made.index(one) for one in chosen]
-        indexes += self._flat(made)
+        indexes = _unique([made.index(one) for one in chosen] + self._flat(made))
         for index in indexes:
             login = " (with a login)" if "://" in index.url and credentials.find(index.url) else ""
             self._line("find-links" if index.kind == "flat" else "index", f"{index.name}: {shown(index.url)}{login}", index.origin)
         pins = [pin for layer in self._stack for pin in layer.pins]
-        return tuple(dict.fromkeys(indexes)), pins
+        return tuple(indexes), pins
 
     def _taken(self, layer: Layer, said: Sequence[Declared]) -> list[Declared]:
         """All but the local indexes that pip's or uv's ambient settings add: like their find-links, they are files of this machine only."""
@@ -379,6 +378,11 @@ class _Reader:
             return ()
         self._line("trusted-host", " ".join(layer.trusted_hosts), layer.source)
         return tuple(layer.trusted_hosts)
+
+
+def _unique(indexes: Sequence[Index]) -> list[Index]:
+    """Each index once, where it was named first, though several settings name it."""
+    return list({replace(index, origin=""): index for index in reversed(indexes)}.values())[::-1]
 
 
 class _Naming:

@@ -59,6 +59,8 @@ class Uv:
         environment = scrubbed(
             self.environment,
             UV_CACHE_DIR=str(self.cache_dir / "uv"),
+            # uv keeps a lock file even for reading its own logins, and would make the folder in the user's home.
+            UV_CREDENTIALS_DIR=str(self.cache_dir / "uv" / "credentials"),
             UV_NO_ENV_FILE="1",
             **self.network,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -131,7 +132,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
         lock_file=lock_file,
         inputs=inputs,
         configuration=configuration,
-        exclude_newer=request.exclude_newer or configuration.exclude_newer,
+        exclude_newer=_moment(request.exclude_newer) or configuration.exclude_newer,
     )
 
 
@@ -139,6 +140,16 @@ def _stated_pins(requirements: Requirements, settings: IndexSettings) -> tuple[I
     """The pins of ``[[tool.hardtack.index]]``; those of uv's sources stand among the requirements, with their conditions."""
     known = {pin.name for pin in requirements.index_pins}
     return tuple(IndexPin(name=package, index=index) for package, index in settings.pins if index and package not in known)
+
+
+def _moment(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            datetime.datetime.fromisoformat(text)
+        except ValueError:
+            hint = "write a date (2026-01-31) or a time (2026-01-31T00:00:00Z)"
+            raise UsageError(f"not a date or time: {text!r}", where="--exclude-newer", hint=hint) from None
+    return text
 
 
 def _fetch_text(url: str, settings: IndexSettings, credentials: Credentials, stop: Cancellation) -> str:
