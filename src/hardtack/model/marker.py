@@ -255,5 +255,8 @@ def _around(text: str, operator: str | None = None) -> Iterator[Version]:
         yield after
     else:
         yield from (here, after)
-    if operator == "~=" and len(version.release) > 2:
+    if operator is None:
+        # Turned round, "3.11.3" ~= python_full_version compares with the variable's own minor version.
+        yield Version(f"{major}.{minor}.0")
+    if operator is None or (operator == "~=" and len(version.release) > 2):
         yield next_minor
