@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
@@ -238,21 +237,6 @@ def test_between_two_points_an_answer_never_changes(marker: Marker, minor: int, 
         here = Version(f"3.{minor}.{patch}")
         point = max(point for point in points if point <= here)
         assert answers(marker, LINUX, str(here)) == answers(marker, LINUX, str(point)), (str(marker), str(here), str(point))
-
-
-ALL = [f"3.{minor}.{patch}" for minor in range(10, 14) for patch in range(16)]
-
-
-@settings(max_examples=300, deadline=None)
-@given(markers())
-@example(Marker('python_full_version in "3.11.12"'))
-@example(Marker('python_version in "3.11"'))
-@example(Marker('python_full_version ~= "3.11.12"'))
-def test_nor_from_one_minor_version_to_the_next_without_a_cut(marker: Marker) -> None:
-    found = cuts(marker)
-    for before, after in pairwise(ALL):
-        if answers(marker, LINUX, before) != answers(marker, LINUX, after):
-            assert any(Version(before) < cut <= Version(after) for cut in found), (str(marker), before, after)
 
 
 @settings(max_examples=200, deadline=None)
