@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from hardtack import BuildOptions, verify
+from hardtack import verify
 from hardtack.errors import LockError
 from hardtack.model.finding import Grade
-from tests.scenarios.yard import ARM, LINUX, MAC, OLD_LINUX, WINDOWS, Yard, codes, errors, proven, taken
+from tests.scenarios.yard import ARM, LINUX, MAC, OLD_LINUX, WINDOWS, Yard, errors, proven, taken
 from tests.support.archives import make_wheel, sha256
 
 
 def test_an_older_manylinux_is_taken_before_the_pure_wheel(yard: Yard) -> None:
     """E1: pip, asked for manylinux_2_28, saves the slow pure wheel and exits 0."""
-    fast = yard.wheel("coverage", "7.8.0", tag="cp312-cp312-manylinux_2_5_x86_64.manylinux1_x86_64.manylinux_2_17_x86_64.manylinux2014_x86_64")
+    fast = yard.wheel(
+        "coverage", "7.8.0", tag="cp312-cp312-manylinux_2_5_x86_64.manylinux1_x86_64.manylinux_2_17_x86_64.manylinux2014_x86_64"
+    )
     mac = yard.wheel("coverage", "7.8.0", tag="cp312-cp312-macosx_11_0_arm64")
     pure = yard.wheel("coverage", "7.8.0")
 
@@ -30,12 +32,13 @@ def test_an_older_manylinux_is_taken_before_the_pure_wheel(yard: Yard) -> None:
     assert result.passed
     assert taken(result) == {LINUX: {fast}, OLD_LINUX: {fast}, MAC: {mac}, ARM: {pure}}
     assert yard.files() == {fast, mac, pure}
-    assert "downgrade" in codes(result) or not errors(result)
 
 
 def test_markers_are_those_of_the_target(yard: Yard) -> None:
     """E2: pip evaluates them on the host, so that click for Windows lacks colorama."""
-    click = yard.wheel("click", "8.1.8", requires=["colorama ; platform_system == 'Windows'", "importlib-metadata ; python_version < '3.8'"])
+    click = yard.wheel(
+        "click", "8.1.8", requires=["colorama ; platform_system == 'Windows'", "importlib-metadata ; python_version < '3.8'"]
+    )
     colorama = yard.wheel("colorama", "0.4.6")
 
     asked = ("--platform", "win_amd64", "--python-version", "3.12", "--only-binary", ":all:")
@@ -76,7 +79,7 @@ def _uv_project(yard: Yard) -> None:
     yard.uv("lock", "--python", sys.executable)
 
 
-def test_a_lock_whose_host_is_dead_is_served_by_the_wheelhouse(yard: Yard, second: object) -> None:
+def test_a_lock_whose_host_is_dead_is_served_by_the_wheelhouse(yard: Yard) -> None:
     """E5: uv sync --frozen --offline --no-index --find-links goes to the lock's URLs all the same; a wheelhouse must not need that."""
     _uv_project(yard)
     result = yard.build()
@@ -275,10 +278,10 @@ def test_a_stray_configuration_of_pip_adds_nothing(yard: Yard) -> None:
 
 def test_the_second_run_is_the_first_ones_proof(yard: Yard) -> None:
     yard.wheel("leaf")
-    first = yard.build("leaf", options=BuildOptions(output=yard.wheelhouse, trial=False))
+    first = yard.build("leaf")
     assert first.passed
     asked = len(yard.index.requests)
-    again = yard.build("leaf", options=BuildOptions(output=yard.wheelhouse, trial=False))
+    again = yard.build("leaf")
     assert again.passed
     assert again.unchanged
     assert len(yard.index.requests) == asked

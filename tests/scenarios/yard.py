@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from uv import find_uv_bin
 
@@ -56,13 +57,13 @@ class Yard:
         """Where builds stow."""
         return self.project / "wheelhouse"
 
-    def wheel(self, name: str, version: str = "1.0", *, index: LoopbackIndex | None = None, **more: object) -> str:
+    def wheel(self, name: str, version: str = "1.0", *, index: LoopbackIndex | None = None, **more: Any) -> str:
         """Put a wheel on the index; its file name. What ``make_wheel`` does not know goes to ``LoopbackIndex.add``."""
-        listing = {key: more.pop(key) for key in ("yanked", "sha256", "upload_time", "size", "project") if key in more}
-        filename, data = make_wheel(name, version, **more)  # type: ignore[arg-type]
+        listing: dict[str, Any] = {key: more.pop(key) for key in ("yanked", "sha256", "upload_time", "size", "project") if key in more}
+        filename, data = make_wheel(name, version, **more)
         if "requires_python" in more:
             listing["requires_python"] = more["requires_python"]
-        (index or self.index).add(filename, data, **listing)  # type: ignore[arg-type]
+        (index or self.index).add(filename, data, **listing)
         return filename
 
     def sdist(self, name: str, version: str = "1.0", *, setup: str = "", upload_time: str | None = None, static: bool = True) -> str:
@@ -87,7 +88,7 @@ class Yard:
         files: Sequence[str] = (),
         indexes: IndexFlags | None = None,
         inputs: InputRequest | None = None,
-        **more: object,
+        **more: Any,
     ) -> Request:
         """A request for requirements by name, or for what lies in the project."""
         return Request(
@@ -96,15 +97,15 @@ class Yard:
             indexes=indexes or self.indexes or IndexFlags(index_url=self.index.url, retries=0),
             cache_dir=self.cache,
             environment=self.environment,
-            **more,  # type: ignore[arg-type]
+            **more,
         )
 
-    def build(self, *requirements: str, options: BuildOptions | None = None, trial: bool = False, **more: object) -> BuildResult:
+    def build(self, *requirements: str, options: BuildOptions | None = None, trial: bool = False, **more: Any) -> BuildResult:
         """``hardtack build`` into the project's wheelhouse, without a trial installation unless asked for."""
         chosen = options or BuildOptions(trial=trial, output=self.wheelhouse)
-        return build(self.request(*requirements, **more), chosen)  # type: ignore[arg-type]
+        return build(self.request(*requirements, **more), chosen)
 
-    def plan(self, *requirements: str, **more: object) -> BuildResult:
+    def plan(self, *requirements: str, **more: Any) -> BuildResult:
         """``hardtack build --dry-run``."""
         return self.build(*requirements, options=BuildOptions(dry_run=True, output=self.wheelhouse), **more)
 
@@ -114,10 +115,10 @@ class Yard:
         exports: Sequence[str] = (),
         check: bool = False,
         upgrade: Iterable[str] = (),
-        **more: object,
+        **more: Any,
     ) -> LockResult:
         """``hardtack lock`` into the project."""
-        return lock(self.request(*requirements, **more), exports=exports, check=check, upgrade=frozenset(upgrade))  # type: ignore[arg-type]
+        return lock(self.request(*requirements, **more), exports=exports, check=check, upgrade=frozenset(upgrade))
 
     def files(self, target: str = "") -> set[str]:
         """The wheels that lie in the wheelhouse, of one target or of all."""
@@ -148,9 +149,7 @@ class Yard:
 
     def pip(self, *arguments: str | Path, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Real pip of the interpreter that runs the tests, its cache off."""
-        return self.run(
-            sys.executable, "-m", "pip", *arguments, "--disable-pip-version-check", "--no-cache-dir", "--no-input", check=check
-        )
+        return self.run(sys.executable, "-m", "pip", *arguments, "--disable-pip-version-check", "--no-cache-dir", "--no-input", check=check)
 
     def pip_download(self, into: str, *arguments: str) -> set[str]:
         """What ``pip download`` from the index saves."""

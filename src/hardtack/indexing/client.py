@@ -22,6 +22,7 @@ from hardtack.indexing.address import origin, shown
 from hardtack.indexing.http import Refused, Response, Transport, refused
 from hardtack.indexing.pages import ACCEPT, PAGE_LIMIT, Links, flat_pages, folder_links, project_page, read_links
 from hardtack.indexing.settings import IndexSettings
+from hardtack.model.fit import read_wheel_name
 from hardtack.model.index import Index, IndexFile, ProjectPage
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import atomic_write
@@ -31,6 +32,14 @@ _LONGEST_WAIT = 30.0
 _LONGEST_FRESH = 600.0
 _THREADS = 16
 _ABSENT = (404, 410)
+
+
+def _same_name(one: str, other: str) -> bool:
+    """True for the same name, and for two spellings of one wheel's (resolvers normalise what an index calls Old.Name-1.0-...)."""
+    if one == other:
+        return True
+    read = read_wheel_name(one)
+    return read is not None and read == read_wheel_name(other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +142,7 @@ class IndexClient:
         for page in pages:
             for files in page.files.values():
                 for file in files:
-                    if file.filename == filename and (sha256 is None or file.sha256 in (None, sha256)):
+                    if _same_name(file.filename, filename) and (sha256 is None or file.sha256 in (None, sha256)):
                         return file
         return None
 

@@ -21,10 +21,13 @@ class MarkerClass:
 
 
 def marker_classes(targets: Sequence[Target]) -> tuple[MarkerClass, ...]:
-    """Group targets by what markers see of them. A class's patch range is the hull of its targets' ranges."""
-    groups: dict[tuple[str, ...], list[Target]] = {}
+    """Group targets by what markers see of them. A class's patch range is the hull of its targets' ranges.
+
+    Targets that differ only in what a host alone knows (a stated ``platform_release``) share a class: the resolver tells no more apart.
+    """
+    groups: dict[tuple[object, ...], list[Target]] = {}
     for target in targets:
-        groups.setdefault(target.marker_class, []).append(target)
+        groups.setdefault((target.python, *(target.environment.get(name) for name in _WRITTEN)), []).append(target)
     return tuple(MarkerClass(targets=tuple(group), marker=_marker(group)) for group in groups.values())
 
 

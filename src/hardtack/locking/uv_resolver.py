@@ -36,6 +36,8 @@ _CHATTER = (
 _UNREACHED = ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
 _UNBUILT = re.compile(r"Failed to (?:build|download and build|fetch|resolve)[^`]*`([^`@= ]+)\s*(?:==|@)\s*([^`]+)`")
 
+_YANKED = re.compile(r'^warning: `([^`=]+)==([^`]+)` is yanked(?: \(reason: "(.*)"\))?$', re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UvResolver:
@@ -74,7 +76,7 @@ class UvResolver:
             if exported.code != 0:
                 raise LockError(f"uv could not export what it locked: {_words(exported)}")
             lock = read_pylock(exported.stdout, where="uv's export", base=project)
-            return Resolution(packages=_completed(lock.packages, state))
+            return Resolution(packages=_completed(lock.packages, state, _yanked(locked.stderr)))
 
     def _uv(self, arguments: Sequence[str], folder: Path, *, offline: bool) -> Completed:
         return self.uv.run(arguments, cwd=folder / "project", stop=self.stop, offline=offline, config_file=folder / "uv.toml")
@@ -165,18 +167,27 @@ def _formats(formats: FormatControl) -> dict[str, Any]:
     return settings
 
 
-def _completed(packages: Sequence[LockedPackage], state: str) -> tuple[LockedPackage, ...]:
-    """What uv exported, with the edges of its lock, and without the hashes that only stand in for unstated ones."""
+def _completed(packages: Sequence[LockedPackage], state: str, yanked: Mapping[tuple[str, str], str]) -> tuple[LockedPackage, ...]:
+    """What uv exported, with the edges of its lock, without the hashes that only stand in for unstated ones, and with what is yanked."""
     edges = read_edges(state, where="uv.lock")
+
+    def completed(file: LockedFile, package: LockedPackage) -> LockedFile:
+        return replace(_unstated(file), yanked=yanked.get((package.name, str(package.version))))
+
     return tuple(
         replace(
             package,
-            wheels=tuple(_unstated(file) for file in package.wheels),
-            sdist=_unstated(package.sdist) if package.sdist is not None else None,
+            wheels=tuple(completed(file, package) for file in package.wheels),
+            sdist=completed(package.sdist, package) if package.sdist is not None else None,
             dependencies=edges.get((package.name, str(package.version) if package.version else None), ()),
         )
         for package in packages
     )
+
+
+def _yanked(words: str) -> Mapping[tuple[str, str], str]:
+    """The reasons by (name, version): uv says this of versions as it locks, and writes it down nowhere."""
+    return {(canonicalize_name(match[1]), match[2]): match[3] or "" for match in _YANKED.finditer(words)}
 
 
 def _unstated(file: LockedFile) -> LockedFile:

@@ -102,11 +102,3 @@ class Target:
     environment: Mapping[str, str] = field(repr=False, hash=False)
     free_threaded: bool = False
     selection: Selection = Selection()
-
-    @property
-    def marker_class(self) -> tuple[str, ...]:
-        """What markers can tell of this target, patches aside: targets of one class share one version of each package."""
-        return (
-            ".".join(str(part) for part in self.python),
-            *(f"{key}={value}" for key, value in sorted(self.environment.items())),
-        )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from hardtack.model.fit import Fit, operating_system, read_wheel_name
 from hardtack.model.index import IndexFile, ProjectPage
-from hardtack.model.lock import LockedPackage
+from hardtack.model.lock import Lock, LockedPackage
 from hardtack.model.marker import specifier_cuts
 from hardtack.model.plan import PlanEntry
 from hardtack.model.stretches import Stretches
@@ -56,6 +58,22 @@ def what_would_help(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[
     if not parts and pages.get(package.name) and package.version is not None:
         parts.append("no version of it on these indexes has a wheel for this target")
     return Help(hint="; ".join(parts) or None, candidates=(*same, *chosen))
+
+
+def askers(package: LockedPackage, lock: Lock) -> tuple[str, ...]:
+    """Who asks for a package by name, as far as the lock knows: its roots and its edges, with their markers."""
+    found = [f"{root.origin}: {root.requirement}" for root in lock.roots if _name(root.requirement) == package.name]
+    for other in lock.packages:
+        for edge in other.dependencies:
+            if edge.name == package.name and edge.version in (None, str(package.version)):
+                extras = f"[{','.join(edge.extras)}]" if edge.extras else ""
+                own = f"[{edge.extra}]" if edge.extra else ""
+                found.append(f"{other.name}{own} {other.version or ''}: {edge.name}{extras}{f' ; {edge.marker}' if edge.marker else ''}")
+    return tuple(dict.fromkeys(found))
+
+
+def _name(requirement: str) -> str:
+    return canonicalize_name(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
 
 
 def hint_for(package: LockedPackage, fit: Fit) -> str | None:

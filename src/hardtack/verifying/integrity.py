@@ -11,7 +11,7 @@ from hardtack.model.finding import Finding, Severity
 from hardtack.model.fit import Fit, read_wheel_name
 from hardtack.model.lock import Lock, LockedFile, LockedPackage
 from hardtack.model.manifest import ManifestFile, Pin
-from hardtack.model.plan import Plan, Take
+from hardtack.model.plan import Build, Plan, Take
 from hardtack.model.requirements import RootRequirement
 from hardtack.model.target import Target
 from hardtack.model.wheel import BadWheel, WheelFacts
@@ -236,6 +236,30 @@ def _downgrade(pin: Pin, names: Sequence[str], fit: Fit) -> Iterator[Finding]:
             instead=(filename,),
             hint="plan again; if it stays so, this is a fault of hardtack worth a report",
         )
+
+
+def note_yanked(plan: Plan) -> tuple[Finding, ...]:
+    """One warning for each file that is taken though its index withdrew it (PEP 592): a lock or a pin may ask for it all the same."""
+    users: dict[LockedFile, tuple[LockedPackage, list[str]]] = {}
+    for entry in plan.entries:
+        file = (
+            entry.decision.file if isinstance(entry.decision, Take) else entry.package.sdist if isinstance(entry.decision, Build) else None
+        )
+        if file is not None and file.yanked is not None:
+            users.setdefault(file, (entry.package, []))[1].append(entry.target)
+    return tuple(
+        Finding(
+            code="yanked",
+            severity=Severity.WARNING,
+            message=f"{package.name} {package.version} was yanked by its maker{f': {file.yanked}' if file.yanked else ''}"
+            f" ({file.filename}, for {', '.join(dict.fromkeys(targets))})",
+            package=package.name,
+            version=str(package.version),
+            file=file.filename,
+            hint="choose another version, unless you know that the reason does not concern you",
+        )
+        for file, (package, targets) in users.items()
+    )
 
 
 def _files(package: LockedPackage) -> tuple[LockedFile, ...]:

@@ -119,7 +119,8 @@ def _from_pylock(job: Job, path: Path) -> Lock:
     found = read_pylock(text, where=str(path), base=path.parent)
     if found.origin != "hardtack":
         # It names no roots: everything that it locks is asked for, each package by its exact version.
-        return replace(found, roots=_roots_of_everything(found, path))
+        found = replace(found, roots=_roots_of_everything(found, path))
+        return replace(found, roots=_and_asked(found, job))
     missing = [target.name for target in job.targets if target.name not in found.targets]
     if missing:
         raise StaleLock(
@@ -127,7 +128,8 @@ def _from_pylock(job: Job, path: Path) -> Lock:
             where=str(path),
             hint=f"lock again: hardtack lock {' '.join(f'-t {name}' for name in [*found.targets, *missing])}",
         )
-    if job.inputs.lock_file is None:
+    named = any(Path(location).name == path.name for location in job.inputs.requirement_files)
+    if job.inputs.lock_file is None and not named:
         asked = read_inputs(replace(job.inputs, use_lock=False), job.configuration, environment=job.environment, fetch_text=_no_urls)
         asked = replace(asked, formats=job.formats, prereleases=asked.prereleases)
         if job.digest(asked) != found.inputs_digest:
@@ -136,7 +138,18 @@ def _from_pylock(job: Job, path: Path) -> Lock:
                 where=str(path),
                 hint="`hardtack lock` makes it anew; `--no-lock` leaves it aside; `--lock-file` obeys it all the same",
             )
-    return found
+    return replace(found, roots=_and_asked(found, job))
+
+
+def _and_asked(found: Lock, job: Job) -> tuple[LockedRoot, ...]:
+    """A lock's roots, and what the project or the command line asks for besides: it must hold all of that, or the proof says what it lacks.
+
+    Groups that another tool's lock does not name were not to be in it, unless they are asked for.
+    """
+    known = {root.requirement for root in found.roots}
+    wanted = found.groups | found.default_groups | (job.inputs.groups or frozenset())
+    asked = [root for root in locked_roots(job.requirements.roots) if root.requirement not in known]
+    return (*found.roots, *(root for root in asked if root.group is None or root.group in wanted))
 
 
 def _no_urls(url: str) -> str:

@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hardtack.errors import UsageError
-from hardtack.fetching.download import fetch
-from hardtack.locking.exports import export, parse_export_spec
 from hardtack.model.finding import Finding, Severity
-from hardtack.model.lock import Lock
-from hardtack.planning.plan import Policy, plan
+from hardtack.model.lock import Lock, Skew
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
 from hardtack.targets.catalog import describe
-from hardtack.verifying.integrity import check_user_hashes
-from hardtack.wheelhouse.pylock import read_pylock, write_pylock
-from hardtack.workflow.choosing import choose
-from hardtack.workflow.making import wanted_file
 from hardtack.workflow.reading import Job, read_job
+from hardtack.workflow.receipt import finding_of, keep_lock, recall_lock, receipt_key
 from hardtack.workflow.request import BuildOptions, Request
-from hardtack.workflow.supplies import Supplies, open_supplies
+
+if TYPE_CHECKING:
+    from hardtack.workflow.supplies import Supplies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockSummary:
+    """A lock in short: (name, version, marker) of each package, the targets by name, the skews."""
+
+    packages: tuple[tuple[str, str | None, str | None], ...]
+    targets: tuple[str, ...]
+    skews: tuple[Skew, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockResult:
-    """What locking came to. ``changed``: the file's content is another than before (with ``check``: would be)."""
+    """What locking came to. ``changed``: the file's content is another than before (with ``check``: would be).
 
-    lock: Lock
+    ``made`` is None where nothing has changed since the lock was written, and nobody had to read it.
+    """
+
+    made: Lock | None = field(repr=False)
+    summary: LockSummary
     path: Path | None
     changed: bool
     exports: tuple[Path, ...]
     findings: tuple[Finding, ...]
     seconds: float
+
+    @property
+    def lock(self) -> Lock:
+        """The lock itself, read now if nobody has yet."""
+        if self.made is not None:
+            return self.made
+        from hardtack.wheelhouse.pylock import read_pylock
+
+        assert self.path is not None
+        return read_pylock(self.path.read_text(encoding="utf-8"), where=str(self.path), base=self.path.parent)
 
     @property
     def passed(self) -> bool:
@@ -62,11 +82,25 @@ def lock(
     request = request or Request()
     reporter = reporter or Reporter()
     stop = stop or Cancellation()
-    specs = [parse_export_spec(text) for text in exports]
     reporter.stage("reading")
     fresh = replace(request, inputs=replace(request.inputs, use_lock=request.inputs.lock_file is not None))
     job = read_job(fresh, BuildOptions(upgrade=upgrade), reporter=reporter, stop=stop)
     path = output or job.project_dir / "pylock.toml"
+    key = receipt_key(job)
+    if not upgrade and not exports and job.lock_file is None and (known := recall_lock(job, key, path)) is not None:
+        seconds = time.monotonic() - began
+        return LockResult(
+            made=None, summary=_recalled(known), path=path, changed=False, exports=(), findings=_found(known), seconds=seconds
+        )
+    # Imported where they are needed: an unchanged lock needs neither sockets nor archives.
+    from hardtack.locking.exports import export, parse_export_spec
+    from hardtack.planning.plan import Policy, plan
+    from hardtack.verifying.integrity import check_user_hashes, note_yanked
+    from hardtack.wheelhouse.pylock import write_pylock
+    from hardtack.workflow.choosing import choose
+    from hardtack.workflow.supplies import open_supplies
+
+    specs = [parse_export_spec(text) for text in exports]
     _guard_foreign(path)
     with open_supplies(
         job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
@@ -74,7 +108,7 @@ def lock(
         chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=path)
         found = chosen.lock if chosen.obeyed else _with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
     planned = plan(found, job.targets, Policy(formats=job.formats))
-    findings = list(check_user_hashes(job.requirements.roots, found, planned))
+    findings = [*check_user_hashes(job.requirements.roots, found, planned), *note_yanked(planned)]
     texts: dict[Path, str] = {}
     if not chosen.obeyed:
         texts[path] = write_pylock(found, target_descriptions={target.name: describe(target) for target in job.targets}, base=path.parent)
@@ -95,8 +129,12 @@ def lock(
     else:
         for place in changed:
             write_bytes(place, texts[place].encode())
+    summary = _summary(found)
+    if path in texts and not any(finding.severity is Severity.ERROR for finding in findings):
+        keep_lock(job, key, path, texts[path].encode(), _remembered(summary, findings))
     return LockResult(
-        lock=found,
+        made=found,
+        summary=summary,
         path=None if chosen.obeyed else path,
         changed=bool(changed),
         exports=tuple(place for place in texts if place != path),
@@ -105,9 +143,39 @@ def lock(
     )
 
 
+def _summary(lock: Lock) -> LockSummary:
+    packages = ((package.name, str(package.version or "") or None, str(package.marker or "") or None) for package in lock.packages)
+    return LockSummary(packages=tuple(packages), targets=tuple(lock.targets), skews=lock.skews)
+
+
+def _remembered(summary: LockSummary, findings: Sequence[Finding]) -> dict[str, Any]:
+    """What the receipt keeps of a lock."""
+    skews = [[skew.name, skew.versions, skew.reason] for skew in summary.skews]
+    rows = [finding.as_json() for finding in findings]
+    return {"packages": summary.packages, "targets": summary.targets, "skews": skews, "findings": rows}
+
+
+def _found(data: Mapping[str, Any]) -> tuple[Finding, ...]:
+    return tuple(finding_of(row) for row in data["findings"])
+
+
+def _recalled(data: Mapping[str, Any]) -> LockSummary:
+    return LockSummary(
+        packages=tuple((name, version, marker) for name, version, marker in data["packages"]),
+        targets=tuple(data["targets"]),
+        skews=tuple(
+            Skew(name=name, versions=tuple((version, tuple(targets)) for version, targets in versions), reason=reason)
+            for name, versions, reason in data["skews"]
+        ),
+    )
+
+
 def _with_digests(lock: Lock, job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellation) -> Lock:
     """The lock with a digest for every file that the targets take: those that no index states are fetched once and hashed."""
+    from hardtack.fetching.download import fetch
     from hardtack.model.plan import Take
+    from hardtack.planning.plan import Policy, plan
+    from hardtack.workflow.making import wanted_file
 
     unstated = {
         (entry.decision.file.filename, entry.decision.file.url): entry.decision.file
@@ -143,6 +211,8 @@ def _with_digests(lock: Lock, job: Job, supplies: Supplies, *, reporter: Reporte
 
 def _guard_foreign(path: Path) -> None:
     """Another tool's lock is not overwritten."""
+    from hardtack.wheelhouse.pylock import read_pylock
+
     if path.is_file() and read_pylock(path.read_text(encoding="utf-8"), where=str(path), base=path.parent).origin != "hardtack":
         raise UsageError(
             "another tool wrote it", where=str(path), hint="write elsewhere with -o pylock.hardtack.toml, or remove the file first"

@@ -15,7 +15,7 @@ from hardtack.model.manifest import Manifest, ManifestFile, Pin
 from hardtack.model.plan import Gap, Plan, PlanEntry, Take
 from hardtack.model.target import Target
 from hardtack.model.wheel import BadWheel, WheelFacts
-from hardtack.planning.explain import what_would_help
+from hardtack.planning.explain import askers, what_would_help
 from hardtack.planning.plan import Policy, plan
 from hardtack.reporting import Reporter
 from hardtack.shipping.install_script import INSTALL_SCRIPT_NAME, install_script
@@ -23,7 +23,7 @@ from hardtack.shipping.sbom import sbom
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
 from hardtack.targets.catalog import describe
-from hardtack.verifying.integrity import check_downgrades, check_files, check_user_hashes
+from hardtack.verifying.integrity import check_downgrades, check_files, check_user_hashes, note_yanked
 from hardtack.verifying.skew import note_skews
 from hardtack.wheelhouse.facts import FactsCache, inspect_all
 from hardtack.wheelhouse.layout import file_paths, stow
@@ -58,7 +58,11 @@ def provision(job: Job, *, key: str, reporter: Reporter, stop: Cancellation) -> 
             targets=job.targets,
             found=job.requirements.found,
             notes=job.requirements.notes,
-            findings=(*check_user_hashes(job.requirements.roots, chosen.lock, planned), *_gaps(planned, job, supplies)),
+            findings=(
+                *check_user_hashes(job.requirements.roots, chosen.lock, planned),
+                *note_yanked(planned),
+                *_gaps(planned, chosen.lock, job, supplies),
+            ),
             output=job.output,
         )
         if job.options.dry_run:
@@ -165,7 +169,7 @@ def _first_seen(made: Made) -> list[Finding]:
     ]
 
 
-def _gaps(planned: Plan, job: Job, supplies: Supplies) -> list[Finding]:
+def _gaps(planned: Plan, lock: Lock, job: Job, supplies: Supplies) -> list[Finding]:
     """Each gap of the plan, with what exists instead and what would fill it."""
     entries = [entry for entry in planned.entries if isinstance(entry.decision, Gap)]
     if not entries:
@@ -174,13 +178,15 @@ def _gaps(planned: Plan, job: Job, supplies: Supplies) -> list[Finding]:
     pages = (
         {name: supplies.client.files(name) for name in sorted({entry.package.name for entry in entries})} if job.lock_file is None else {}
     )
-    return [_gap(entry, targets[entry.target], pages) for entry in entries]
+    return [_gap(entry, targets[entry.target], pages, lock) for entry in entries]
 
 
-def _gap(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[ProjectPage, ...]]) -> Finding:
+def _gap(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[ProjectPage, ...]], lock: Lock) -> Finding:
     decision = entry.decision
     assert isinstance(decision, Gap)
-    help_ = what_would_help(entry, target, pages)
+    # Where no file is at fault, no other file helps.
+    other_files = decision.code not in ("unanswerable-marker", "conflict", "no-hash")
+    hint = what_would_help(entry, target, pages).hint if other_files else None
     return Finding(
         code=decision.code,
         message=f"{entry.package.name} {entry.package.version or ''} has nothing that serves {entry.target}: {decision.reason}",
@@ -188,7 +194,8 @@ def _gap(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[ProjectPage
         version=str(entry.package.version) if entry.package.version else None,
         target=entry.target,
         instead=tuple(f"{rejected.filename} ({rejected.reason})" for rejected in decision.rejected),
-        hint=help_.hint or decision.hint,
+        required_by=askers(entry.package, lock),
+        hint=hint or decision.hint,
     )
 
 
