@@ -162,13 +162,13 @@ def render_lock(result: LockResult, *, quiet: bool, check: bool) -> None:
     from rich.text import Text
 
     if not quiet:
-        render_findings(note_skews((), result.lock.skews), quiet=False)
+        render_findings(note_skews((), result.summary.skews), quiet=False)
     render_findings(result.findings, quiet=quiet)
     if quiet:
         return
     out = console(stderr=False)
-    names = len({package.name for package in result.lock.packages})
-    words = f"{plural(names, 'package')} for {plural(len(result.lock.targets) or 1, 'target')}"
+    names = len({name for name, _, _ in result.summary.packages})
+    words = f"{plural(names, 'package')} for {plural(len(result.summary.targets) or 1, 'target')}"
     if check:
         style, verb = ("bold green", "Up to date") if result.passed else ("bold red", "Stale")
     else:
@@ -281,16 +281,9 @@ def lock_json(result: LockResult) -> dict[str, Any]:
         "path": str(result.path) if result.path else None,
         "changed": result.changed,
         "exports": [str(path) for path in result.exports],
-        "packages": [
-            {
-                "name": package.name,
-                "version": str(package.version) if package.version else None,
-                "marker": str(package.marker or "") or None,
-            }
-            for package in result.lock.packages
-        ],
-        "targets": list(result.lock.targets),
-        "skews": skews_json(result.lock.skews),
+        "packages": [{"name": name, "version": version, "marker": marker} for name, version, marker in result.summary.packages],
+        "targets": list(result.summary.targets),
+        "skews": skews_json(result.summary.skews),
         "findings": [finding.as_json() for finding in result.findings],
         "seconds": round(result.seconds, 3),
     }

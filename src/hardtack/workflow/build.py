@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from hardtack.model.finding import Finding, Grade, Severity, Verdict
+from hardtack.model.finding import Grade, Verdict
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.wheelhouse.manifest import read_manifest
 from hardtack.workflow.outcome import BuildResult
 from hardtack.workflow.reading import Job, read_job
-from hardtack.workflow.receipt import Receipt, recall, receipt_key
+from hardtack.workflow.receipt import Receipt, finding_of, recall, receipt_key
 from hardtack.workflow.request import BuildOptions, Request
 
 
@@ -47,7 +47,7 @@ def build(
 def _unchanged(job: Job, receipt: Receipt) -> BuildResult | None:
     path = job.output / "wheelhouse.json"
     manifest = read_manifest(path.read_bytes(), str(path))
-    findings = tuple(_finding(row) for row in receipt.summary["findings"])
+    findings = tuple(finding_of(row) for row in receipt.summary["findings"])
     grades = tuple((name, tuple(Grade(grade) for grade in kinds)) for name, kinds in receipt.summary["grades"])
     return BuildResult(
         targets=job.targets,
@@ -60,8 +60,3 @@ def _unchanged(job: Job, receipt: Receipt) -> BuildResult | None:
         stowed=True,
         unchanged=True,
     )
-
-
-def _finding(row: dict[str, object]) -> Finding:
-    known = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    return Finding(**{**known, "severity": Severity(row["severity"])})  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from hardtack.errors import HardtackError, UsageError
 from hardtack.indexing.credentials import Credentials
-from hardtack.indexing.http import HttpTransport
 from hardtack.indexing.settings import IndexSettings, read_settings
 from hardtack.inputs.configuration import Configuration, read_configuration
 from hardtack.inputs.read import InputRequest, read_inputs
@@ -153,6 +152,9 @@ def _moment(text: str | None) -> str | None:
 
 
 def _fetch_text(url: str, settings: IndexSettings, credentials: Credentials, stop: Cancellation) -> str:
+    # Imported where it is needed: few inputs lie behind URLs, and ssl and http.client cost an unchanged run more than all its work.
+    from hardtack.indexing.http import HttpTransport
+
     transport = HttpTransport(settings, credentials, stop)
     try:
         with transport.open(url) as response:

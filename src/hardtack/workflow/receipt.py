@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hardtack.model.finding import Finding, Severity
 from hardtack.model.manifest import Manifest
 from hardtack.system.files import write_bytes
 from hardtack.targets.catalog import describe
@@ -74,6 +75,35 @@ def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...])
     write_bytes(_place(job), json.dumps(data).encode())
 
 
+def recall_lock(job: Job, key: str, path: Path) -> Mapping[str, Any] | None:
+    """The summary of the lock at ``path``, if the same run wrote it and not one byte of it differs since."""
+    try:
+        data = json.loads(_lock_place(job, path).read_bytes())
+        if data["schema"] != _SCHEMA or data["key"] != key or data["sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():
+            return None
+        summary: Mapping[str, Any] = data["summary"]
+        return summary
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def keep_lock(job: Job, key: str, path: Path, text: bytes, summary: Mapping[str, Any]) -> None:
+    """Write the receipt of a lock that is at ``path`` now."""
+    data = {"schema": _SCHEMA, "key": key, "sha256": hashlib.sha256(text).hexdigest(), "summary": summary}
+    write_bytes(_lock_place(job, path), json.dumps(data).encode())
+
+
+def finding_of(row: Mapping[str, Any]) -> Finding:
+    """A finding from its JSON."""
+    known = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return Finding(**{**known, "severity": Severity(row["severity"])})  # type: ignore[arg-type]
+
+
 def _place(job: Job) -> Path:
     name = hashlib.sha256(str(job.output.absolute()).encode()).hexdigest()[:32]
     return job.cache_dir / "receipts" / f"{name}.json"
+
+
+def _lock_place(job: Job, path: Path) -> Path:
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]
+    return job.cache_dir / "receipts" / f"lock-{name}.json"
