@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
@@ -32,7 +32,7 @@ _EPOCH = 315_532_800  # 1980-01-01, the oldest time that a ZIP archive can hold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ware:
-    """A wheel in the store, with where it came from."""
+    """A wheel in the store, with where it came from. ``fresh``: this run built it."""
 
     filename: str
     sha256: str
@@ -43,6 +43,7 @@ class Ware:
     first_seen: bool = False
     hash_source: str = "lock"
     build: BuildRecord | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,6 @@ def make(plan: Plan, supplies: Supplies, *, python: Path, jobs: int, reporter: R
     for at, file in takes.items():
         if (found := fetched.files.get(wanted[at])) is not None:
             wares[at] = _taken(file, found)
-    built = 0
     made: dict[str, Ware | Finding] = {}
     for at, file in sources.items():
         found = fetched.files.get(wanted[at])
@@ -95,13 +95,13 @@ def make(plan: Plan, supplies: Supplies, *, python: Path, jobs: int, reporter: R
             if len(made) == 0:
                 reporter.stage("building")
             made[found.sha256] = _build(file, found, supplies, python, reporter, stop)
-            built += isinstance(made[found.sha256], Ware)
         outcome = made[found.sha256]
         entry = plan.entries[at]
         if isinstance(outcome, Finding):
             findings.append(_for_entry(outcome, entry))
         else:
             wares[at] = outcome
+    built = sum(isinstance(outcome, Ware) and outcome.fresh for outcome in made.values())
     return Made(wares=wares, findings=tuple(findings), received=fetched.received, fetched=_arrived(fetched.files.values()), built=built)
 
 
@@ -209,7 +209,7 @@ def _build(
         sha256 = supplies.store.add_file(built.path)
         remove(built.path.parent)
         remember(key, built, cache_dir=supplies.cache_dir)
-        return _ware(built.filename, sha256, built.size, supplies, built.record)
+        return replace(_ware(built.filename, sha256, built.size, supplies, built.record), fresh=True)
     except (BuildFault, IntegrityError, IndexFault) as error:
         return Finding(code=error.slug, message=str(error), file=file.filename, hint=error.hint)
 

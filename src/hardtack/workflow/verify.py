@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardtack.errors import InputError
 from hardtack.model.finding import Finding, Verdict
-from hardtack.model.manifest import Manifest
+from hardtack.model.manifest import Manifest, ManifestFile
 from hardtack.model.target import Target
 from hardtack.model.wheel import BadWheel, WheelFacts
 from hardtack.reporting import Reporter
@@ -52,12 +52,14 @@ def verify(
     manifest, present = read_wheelhouse(folder)
     if manifest is None:
         raise InputError("there is no wheelhouse.json in it", where=str(folder), hint="`hardtack build -o DIR` makes a wheelhouse")
+    if not manifest.targets:
+        raise InputError("it names no target: there is nothing to prove", where=str(folder / "wheelhouse.json"))
     targets = tuple(from_description(data, where=f"{folder}: {name}") for name, data in manifest.targets.items())
     reporter.stage("judging")
-    found = _judge(folder, manifest, cache, reporter, stop)
-    listed = {path for file in manifest.files for path in file_paths(file, manifest.layout)}
+    files = _each_copy(manifest)
+    found = _judge(folder, {file.path for file in files} | {file.path for file in present}, cache, reporter, stop)
     findings: list[Finding] = [
-        *check_files(manifest.files, found, targets=targets, leftovers=sorted({file.path for file in present} - listed)),
+        *check_files(files, found, targets=targets, leftovers={path for path, _ in manifest.leftovers}),
         *_generated(folder, manifest),
     ]
     shelves = [_shelf(target, manifest, folder, found) for target in targets]
@@ -90,16 +92,28 @@ def verify(
     return VerifyResult(folder=folder, manifest=manifest, verdict=verdict)
 
 
-def _judge(folder: Path, manifest: Manifest, cache: Path, reporter: Reporter, stop: Cancellation) -> dict[str, WheelFacts | BadWheel]:
+def _each_copy(manifest: Manifest) -> list[ManifestFile]:
+    """Every wheel at every path where it has to lie, with the targets that look for it there."""
+    if manifest.layout == "flat":
+        return list(manifest.files)
+    return [
+        replace(file, path=path, targets=(path.rpartition("/")[0],))
+        for file in manifest.files
+        for path in file_paths(file, manifest.layout)
+    ]
+
+
+def _judge(folder: Path, wheels: Collection[str], cache: Path, reporter: Reporter, stop: Cancellation) -> dict[str, WheelFacts | BadWheel]:
     files = []
     paths: dict[tuple[str, str], list[str]] = {}
-    for file in manifest.files:
-        path = folder / file.path
+    for name in sorted(wheels):
+        path = folder / name
         if not path.is_file():
             continue
         digest = _digest(path, stop)
-        files.append((path, file.filename, digest))
-        paths.setdefault((digest, file.filename), []).append(file.path)
+        if (digest, path.name) not in paths:
+            files.append((path, path.name, digest))
+        paths.setdefault((digest, path.name), []).append(name)
     answers = inspect_all(files, FactsCache(cache), jobs=2, reporter=reporter, stop=stop)
     return {path: answer for answer in answers for path in paths[answer.sha256, answer.filename]}
 
@@ -131,8 +145,9 @@ def _shelf(target: Target, manifest: Manifest, folder: Path, found: Mapping[str,
     pins = tuple(pin for pin in manifest.pins if pin.target == target.name)
     for pin in pins:
         file = by_name.get(pin.filename)
-        answer = found.get(file.path) if file is not None else None
-        if file is not None and isinstance(answer, WheelFacts):
+        path = "" if file is None else file.filename if manifest.layout == "flat" else f"{target.name}/{file.filename}"
+        answer = found.get(path)
+        if isinstance(answer, WheelFacts):
             facts[pin.filename] = answer
-            paths[pin.filename] = folder / file.path
+            paths[pin.filename] = folder / path
     return Shelf(target=target, pins=pins, facts=facts, paths=paths)
