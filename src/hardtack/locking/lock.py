@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from packaging.markers import Marker
 from packaging.version import Version
 
-from hardtack.errors import InputError, LockError
+from hardtack.errors import BuildFault, InputError, IntegrityError, LockError
 from hardtack.locking.classes import MarkerClass, marker_classes, selections
+from hardtack.locking.narrowing import narrowed
 from hardtack.locking.resolver import KnownMetadata, NeedsMetadata, NoSolution, Question, Resolution, Resolver
+from hardtack.locking.wording import with_target_names
 from hardtack.model.fit import Fit, read_wheel_name
 from hardtack.model.index import IndexFile
 from hardtack.model.lock import Lock, LockedFile, LockedPackage, LockedRoot, Skew, Waiver
 from hardtack.model.marker import python_fits, specifier_cuts
-from hardtack.model.plan import PlanEntry, Take
+from hardtack.model.plan import Decision, Gap, PlanEntry, Take
 from hardtack.model.requirements import IndexPin, Requirements, RootRequirement
 from hardtack.model.target import Selection, Target
 from hardtack.planning.plan import Policy, plan
@@ -93,7 +95,8 @@ def lock(
         loop = _Loop(requirements, chosen, members, selection, resolver, availability, describe, settings, reporter)
         found, constraints = loop.run(preferences)
         preferences = tuple({**dict(preferences), **{p.name: p.version for p in found if p.version is not None}}.items())
-        parts.append((Lock(packages=found, roots=locked_roots(chosen)), members))
+        part = narrowed(Lock(packages=found, roots=locked_roots(chosen)), members)
+        parts.append((part, members))
         constrained += constraints
     result = replace(
         merge_locks(parts),
@@ -208,7 +211,8 @@ class _Loop:
         self._question = replace(self._question, preferences=preferences)
         answer = self._ask((), cached=False)
         if isinstance(answer, NoSolution):
-            raise LockError(f"the requirements have no solution: {answer.explanation}", hint=_how_to_help(answer.explanation))
+            words = with_target_names(answer.explanation, self._targets)
+            raise LockError(f"the requirements have no solution: {words}", hint=_how_to_help(words))
         kept: list[_Constraint] = []
         tried: set[tuple[str, str, str]] = set()
         lacking = self._lacking(answer)
@@ -235,7 +239,7 @@ class _Loop:
         best: tuple[list[_Constraint], Resolution, set[tuple[str, str]]] | None = None
         base = list(kept)
         for trial in trials:
-            answer = self._ask((*base, *trial), cached=True)
+            answer = self._try((*base, *trial))
             if not isinstance(answer, Resolution):
                 continue
             after = self._lacking(answer)
@@ -253,7 +257,7 @@ class _Loop:
         if best is None:
             return None
         # What was withdrawn may have held versions back: the answer is the one to exactly what is kept.
-        final = self._ask(tuple(best[0]), cached=True)
+        final = self._try(tuple(best[0]))
         if isinstance(final, Resolution) and len(after := self._lacking(final)) <= len(best[2]):
             return best[0], final, after
         return best
@@ -273,7 +277,7 @@ class _Loop:
             if not any(target in names for target, _ in after - before):
                 continue
             fewer = [other for other in kept if other is not constraint]
-            withdrawn = self._ask((*base, *fewer), cached=True)
+            withdrawn = self._try((*base, *fewer))
             if isinstance(withdrawn, Resolution) and len(left := self._lacking(withdrawn)) <= len(after):
                 self._reporter.detail(f"withdrawn, for it only moved the gap: {constraint}")
                 kept, answer, after = fewer, withdrawn, left
@@ -295,9 +299,17 @@ class _Loop:
             self._metadata = (*self._metadata, self._describe(answer))
         raise LockError(f"more than {_MOST_UNBUILT} source distributions have no static metadata")
 
+    def _try(self, constraints: Sequence[_Constraint]) -> Resolution | NoSolution:
+        """The answer to a trial. Where it leads to a source that cannot say what it requires, it is no answer, and not the run's end."""
+        try:
+            return self._ask(constraints, cached=True)
+        except (BuildFault, IntegrityError, LockError) as error:
+            self._reporter.detail(f"a trial failed: {error}")
+            return NoSolution(explanation=str(error))
+
     def _lacking(self, answer: Resolution) -> set[tuple[str, str]]:
-        """(target, package) pairs that no wheel of the chosen version serves."""
-        return {(entry.target, entry.package.name) for entry in self._entries(answer) if not isinstance(entry.decision, Take)}
+        """(target, package) pairs that no wheel of the chosen version serves, where one of another version might."""
+        return {(entry.target, entry.package.name) for entry in self._entries(answer) if _may_be_closed(entry.decision)}
 
     def _entries(self, answer: Resolution) -> Iterable[PlanEntry]:
         return plan(Lock(packages=answer.packages), self._targets, self._policy).entries
@@ -332,6 +344,11 @@ class _Loop:
                 if before:
                     proposals.append(_Constraint(name=name, version=max(before), newer=False, members=members))
         return proposals
+
+
+def _may_be_closed(decision: Decision) -> bool:
+    """Whether another version could help: a marker that the target cannot answer asks for more to be said of the target."""
+    return not isinstance(decision, Take) and not (isinstance(decision, Gap) and decision.code == "unanswerable-marker")
 
 
 def _fitting(offered: Mapping[Version, Sequence[IndexFile]], current: Version, targets: Sequence[Target]) -> list[Version]:

@@ -1,0 +1,33 @@
+"""What real projects showed: each scenario is the smallest form of a run that went wrong once."""
+
+from __future__ import annotations
+
+from tests.scenarios.yard import LINUX, MAC, Yard, errors
+
+_UNTELLABLE = "raise SystemExit('this builds nowhere')"
+
+
+def test_a_marker_that_a_target_cannot_answer_asks_for_no_other_version(yard: Yard) -> None:
+    """pyobjc: the older versions that were tried for it ended in a source of 2017, and the run with it."""
+    yard.wheel("frame", "2.0")
+    yard.wheel("frame", "1.0")
+    yard.wheel("meta", "2.0", requires=["frame==2.0 ; platform_release >= '20'"])
+    yard.sdist("meta", "0.5", setup=_UNTELLABLE, static=False)
+
+    result = yard.plan("meta", targets=(MAC,))
+    assert errors(result) == ["unanswerable-marker"]
+    assert result.lock is not None
+    assert {(package.name, str(package.version)) for package in result.lock.packages} == {("meta", "2.0"), ("frame", "2.0")}
+
+
+def test_a_trial_that_leads_to_an_untellable_source_is_only_a_trial(yard: Yard) -> None:
+    """An older version would have a wheel, but what asks for it would then be a source that nobody can build: the gap is the answer."""
+    yard.wheel("native", "2.0", tag="cp312-cp312-manylinux_2_34_x86_64")
+    yard.wheel("native", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+    yard.wheel("meta", "2.0", requires=["native==2.0"])
+    yard.sdist("meta", "0.5", setup=_UNTELLABLE, static=False)
+
+    result = yard.plan("meta", targets=(LINUX,))
+    assert errors(result) == ["no-file"]
+    assert result.lock is not None
+    assert ("meta", "2.0") in {(package.name, str(package.version)) for package in result.lock.packages}
