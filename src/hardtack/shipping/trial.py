@@ -16,6 +16,7 @@ from hardtack.system.process import Completed
 from hardtack.system.uv import Uv
 
 _TIME_LIMIT = 900.0
+_UV_MACOS = (13, 0)  # what uv takes apple-darwin for; wheels for newer systems it does not see
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ def uv_platform(target: Target) -> str | None:
         return None
     if platform.os == "windows":
         return {"x86_64": "x86_64-pc-windows-msvc", "x86": "i686-pc-windows-msvc", "arm64": "aarch64-pc-windows-msvc"}.get(platform.arch)
-    if platform.os == "macos":
+    if platform.os == "macos" and (platform.floor is None or platform.floor <= _UV_MACOS):
         return {"x86_64": "x86_64-apple-darwin", "arm64": "aarch64-apple-darwin"}.get(platform.arch)
     if platform.os == "linux" and platform.libc == "glibc" and platform.arch in ("x86_64", "aarch64"):
         floors = {(2, 17), (2, 28), *((2, minor) for minor in range(31, 41))}
