@@ -87,6 +87,11 @@ class Store:
                 _write_proof(path, before)
         return size in (None, before.st_size)
 
+    def doubt(self, sha256: str) -> None:
+        """Trust an entry's stat no longer: the next look hashes it. For bytes that went bad behind the back of their times."""
+        with contextlib.suppress(OSError):
+            _proof_path(self.path(sha256)).unlink(missing_ok=True)
+
     def adopt(self, temporary: Path, sha256: str, size: int) -> Path:
         """Give a finished file, hashed by the caller, its final name; it survives power loss from then on. Returns that name.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -75,6 +76,12 @@ def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...])
     write_bytes(_place(job), json.dumps(data).encode())
 
 
+def forget(folder: Path, cache_dir: Path) -> None:
+    """Trust a wheelhouse no longer: the next run proves it again, from every byte's digest."""
+    with contextlib.suppress(OSError):
+        _place_of(folder, cache_dir).unlink(missing_ok=True)
+
+
 def recall_lock(job: Job, key: str, path: Path) -> Mapping[str, Any] | None:
     """The summary of the lock at ``path``, if the same run wrote it and not one byte of it differs since."""
     try:
@@ -100,8 +107,12 @@ def finding_of(row: Mapping[str, Any]) -> Finding:
 
 
 def _place(job: Job) -> Path:
-    name = hashlib.sha256(str(job.output.absolute()).encode()).hexdigest()[:32]
-    return job.cache_dir / "receipts" / f"{name}.json"
+    return _place_of(job.output, job.cache_dir)
+
+
+def _place_of(folder: Path, cache_dir: Path) -> Path:
+    name = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:32]
+    return cache_dir / "receipts" / f"{name}.json"
 
 
 def _lock_place(job: Job, path: Path) -> Path:

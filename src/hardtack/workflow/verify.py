@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardtack.errors import InputError
-from hardtack.model.finding import Finding, Verdict
+from hardtack.model.finding import Finding, Severity, Verdict
 from hardtack.model.manifest import Manifest, ManifestFile
 from hardtack.model.target import Target
 from hardtack.model.wheel import BadWheel, WheelFacts
@@ -20,7 +20,9 @@ from hardtack.targets.catalog import from_description
 from hardtack.verifying.integrity import check_files
 from hardtack.wheelhouse.facts import FactsCache, inspect_all
 from hardtack.wheelhouse.layout import file_paths, read_wheelhouse
+from hardtack.wheelhouse.store import Store
 from hardtack.workflow.proving import Shelf, prove
+from hardtack.workflow.receipt import forget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ def verify(
                 hint="`hardtack build` names them and stows a whole one",
             )
         )
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        _distrust(folder, files, found, cache)
     digest = hashlib.sha256((folder / "wheelhouse.json").read_bytes()).hexdigest()
     verdict = Verdict(
         findings=tuple(findings),
@@ -116,6 +120,15 @@ def _judge(folder: Path, wheels: Collection[str], cache: Path, reporter: Reporte
         paths.setdefault((digest, path.name), []).append(name)
     answers = inspect_all(files, FactsCache(cache), jobs=2, reporter=reporter, stop=stop)
     return {path: answer for answer in answers for path in paths[answer.sha256, answer.filename]}
+
+
+def _distrust(folder: Path, files: Sequence[ManifestFile], found: Mapping[str, WheelFacts | BadWheel], cache: Path) -> None:
+    """Let the next build look closely: a bad wheel may be one file with the store's, and both have kept their times."""
+    forget(folder, cache)
+    store = Store(cache / "files")
+    for file in files:
+        if (answer := found.get(file.path)) is not None and answer.sha256 != file.sha256:
+            store.doubt(file.sha256)
 
 
 def _digest(path: Path, stop: Cancellation) -> str:
