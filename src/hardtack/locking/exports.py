@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from packaging.markers import Marker
 
 from hardtack.errors import LockError, UsageError
+from hardtack.locking.narrowing import narrowed
 from hardtack.model.lock import Lock, LockedFile, LockedPackage
 from hardtack.model.manifest import Manifest
 from hardtack.model.target import Target
@@ -87,6 +88,7 @@ def python_name(target: Target) -> str:
 
 
 def _export(lock: Lock, kind: ExportFormat, served: Sequence[Target], command: str) -> str:
+    lock = narrowed(lock, served)
     names = frozenset(target.name for target in served)
     if kind == "pylock":
         packages = tuple(package for package in lock.packages if not names or package.targets is None or package.targets & names)

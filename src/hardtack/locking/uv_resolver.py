@@ -154,17 +154,10 @@ class UvResolver:
 
 
 def _formats(formats: FormatControl) -> dict[str, Any]:
-    """Our format control in uv's words: what must be a wheel must not be built, and the other way round."""
-    settings: dict[str, Any] = {}
-    for names, every, some in (
-        (formats.only_binary, "no-build", "no-build-package"),
-        (formats.no_binary, "no-binary", "no-binary-package"),
-    ):
-        if ":all:" in names:
-            settings[every] = True
-        elif names:
-            settings[some] = sorted(names)
-    return settings
+    """What must be built, in uv's words. What must not be is ours to judge: uv would stop at the first that has no wheel."""
+    if ":all:" in formats.no_binary:
+        return {"no-binary": True}
+    return {"no-binary-package": sorted(formats.no_binary)} if formats.no_binary else {}
 
 
 def _completed(packages: Sequence[LockedPackage], state: str, yanked: Mapping[tuple[str, str], str]) -> tuple[LockedPackage, ...]:

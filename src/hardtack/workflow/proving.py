@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,16 @@ def _for(target: Target, roots: Sequence[LockedRoot]) -> tuple[LockedRoot, ...]:
     return tuple(root for root in roots if root.targets is None or target.name in root.targets)
 
 
+def _taken(target: Target, roots: Sequence[LockedRoot]) -> Iterator[LockedRoot]:
+    """The target's roots without those of extras and groups that it does not select."""
+    chosen = target.selection
+    for root in _for(target, roots):
+        extra = root.extra is None or chosen.extras is None or root.extra in chosen.extras
+        group = root.group is None or chosen.groups is None or root.group in chosen.groups
+        if extra and group:
+            yield root
+
+
 def _closure(
     shelf: Shelf, roots: Sequence[LockedRoot], waivers: Sequence[Waiver], constraints: Sequence[Requirement], project: str | None
 ) -> Closure:
@@ -115,7 +125,7 @@ def _closure(
 def _opinion(shelf: Shelf, roots: Sequence[LockedRoot], uv: Uv, stop: Cancellation) -> tuple[Finding, ...] | None:
     """None where uv has no name for the target."""
     texts = []
-    for root in _for(shelf.target, roots):
+    for root in _taken(shelf.target, roots):
         requirement = Requirement(root.requirement)
         requirement.url = None
         texts.append(str(requirement))
