@@ -321,3 +321,19 @@ def test_poetrys_table_beside_the_standard_one_only_adds_sources(tmp_path: Path)
     )  # fmt: skip
     assert roots(project) == ["a>=1", 'b[x] @ git+https://e.org/b.git ; python_version < "4"']
     assert [(pin.name, pin.index) for pin in project.index_pins] == [("a", "corp")]
+
+
+@pytest.mark.parametrize(("value", "moment"), [
+    ('"2025-01-31T00:00:00Z"', "2025-01-31T00:00:00Z"), ("2025-01-31", "2025-01-31"), ('"2025-01-31"', "2025-01-31"), ('"7 days"', None),
+])  # fmt: skip
+def test_uvs_moment_is_obeyed_and_what_is_not_is_told(tmp_path: Path, value: str, moment: str | None) -> None:
+    project = read(tmp_path, BASE + f'[tool.uv]\nexclude-newer = {value}\nresolution = "lowest"\n')
+    assert project.exclude_newer == moment
+    told = [note.split(": ", 1)[1].split()[0] for note in project.not_obeyed]
+    assert told == ["tool.uv.resolution"] if moment else ["tool.uv.exclude-newer", "tool.uv.resolution"]
+
+
+def test_what_uv_must_build_and_must_not_build(tmp_path: Path) -> None:
+    project = read(tmp_path, BASE + '[tool.uv]\nno-binary-package = ["Lx_ml"]\nno-build-package = ["b"]\nno-build = true\n')
+    assert project.formats.no_binary == {"lx-ml"}
+    assert project.formats.only_binary == {"b", ":all:"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.scenarios.yard import LINUX, MAC, Yard, errors
+from hardtack import InputRequest
+from tests.scenarios.yard import LINUX, MAC, Yard, errors, versions
 
 _UNTELLABLE = "raise SystemExit('this builds nowhere')"
 
@@ -31,3 +32,17 @@ def test_a_trial_that_leads_to_an_untellable_source_is_only_a_trial(yard: Yard) 
     assert errors(result) == ["no-file"]
     assert result.lock is not None
     assert ("meta", "2.0") in {(package.name, str(package.version)) for package in result.lock.packages}
+
+
+def test_uvs_exclude_newer_is_obeyed_in_projects_and_in_scripts(yard: Yard) -> None:
+    """A script that keeps to a day, in the words of uv's manual, was given what came out years later."""
+    yard.wheel("thing", "1.0", upload_time="2024-06-01T00:00:00Z")
+    yard.wheel("thing", "2.0", upload_time="2025-06-01T00:00:00Z")
+    settings = '[tool.uv]\nexclude-newer = "2025-01-01T00:00:00Z"\n'
+    project = yard.write("pyproject.toml", f'[project]\nname = "x"\nversion = "1"\ndependencies = ["thing"]\n{settings}')
+    assert versions(yard.plan()) == {"thing": "1.0"}
+
+    project.unlink()
+    block = "".join(f"# {line}\n" for line in f'dependencies = ["thing"]\n{settings}'.splitlines())
+    script = yard.write("script.py", f"# /// script\n{block}# ///\n")
+    assert versions(yard.plan(inputs=InputRequest(scripts=(script,), project_dir=yard.project))) == {"thing": "1.0"}

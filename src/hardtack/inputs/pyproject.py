@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from hardtack.inputs.poetry import read_poetry
 from hardtack.inputs.requirement_line import name_of_folder, read_line
 from hardtack.inputs.sources import Sourced, apply_sources, both
 from hardtack.inputs.text import raise_together, read_toml, shown
-from hardtack.model.requirements import IndexPin, Origin, RootRequirement
+from hardtack.model.requirements import FormatControl, IndexPin, Origin, RootRequirement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """What a pyproject.toml asks for. ``dependency_files``: requirements files that a dynamic field is read from, with their extra."""
+    """What a pyproject.toml asks for. ``dependency_files``: requirements files that a dynamic field is read from, with their extra.
+
+    ``exclude_newer`` is an RFC 3339 time or a date. ``not_obeyed``: words on each of uv's settings that would choose other versions.
+    """
 
     folder: Path
     name: str | None
@@ -40,6 +44,9 @@ class Project:
     dependency_files: tuple[tuple[Path, str | None], ...] = ()
     prereleases: bool = False
     prerelease_packages: frozenset[str] = frozenset()
+    formats: FormatControl = field(default_factory=FormatControl)
+    exclude_newer: str | None = None
+    not_obeyed: tuple[str, ...] = ()
     is_project: bool = True
 
 
@@ -196,6 +203,7 @@ def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str) -> Proje
                 found.append(RootRequirement(requirement=requirement, origin=reading.origin(f"tool.uv.{key}[{number}]")))
         return tuple(found)
 
+    exclude_newer = _exclude_newer(workspace_uv.get("exclude-newer"))
     read = Project(
         folder=folder,
         name=canonicalize_name(reading.name) if reading.name else None,
@@ -215,6 +223,9 @@ def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str) -> Proje
         dependency_files=files,
         prereleases=uv.get("prerelease") == "allow",
         prerelease_packages=frozenset(prerelease_packages),
+        formats=_formats(workspace_uv, reading),
+        exclude_newer=exclude_newer,
+        not_obeyed=tuple(f"{place}: tool.uv.{words}" for words in _not_obeyed(workspace_uv, exclude_newer)),
         is_project=bool(project or poetry or groups),
     )
     raise_together(reading.errors)
@@ -292,6 +303,36 @@ def _conflicting_groups(uv: Mapping[str, Any]) -> set[str]:
         else []
     )
     return {canonicalize_name(str(item["group"])) for item in items if "group" in item}
+
+
+def _exclude_newer(value: Any) -> str | None:
+    """uv's ``exclude-newer`` where it names a moment; None for a span ("7 days"), whose moment is another one in each run."""
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    try:
+        datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        return None
+    return str(value)
+
+
+def _formats(uv: Mapping[str, Any], reading: _Reading) -> FormatControl:
+    """uv's words for what must be built and what must not be."""
+
+    def names(every: str, some: str) -> frozenset[str]:
+        found = {str(canonicalize_name(str(name))) for name in _list(uv, some, reading, f"tool.uv.{some}")}
+        return frozenset(found | ({":all:"} if uv.get(every) is True else set()))
+
+    return FormatControl(no_binary=names("no-binary", "no-binary-package"), only_binary=names("no-build", "no-build-package"))
+
+
+def _not_obeyed(uv: Mapping[str, Any], exclude_newer: str | None) -> Iterator[str]:
+    """uv's settings that would choose other versions and that are not known here."""
+    if "exclude-newer" in uv and exclude_newer is None:
+        yield f"exclude-newer = {str(uv['exclude-newer'])!r} is not a moment: state one with --exclude-newer, or it is not obeyed"
+    for key in ("resolution", "exclude-newer-package", "dependency-metadata"):
+        if key in uv and uv[key] != "highest":
+            yield f"{key} is not obeyed"
 
 
 def _requires_python(value: Any, reading: _Reading) -> SpecifierSet | None:

@@ -337,6 +337,7 @@ def _joined(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, con
     if "development" not in request.sets:
         selected_groups = frozenset()
     main = next((project for project in projects if project.is_project), None)
+    locked = any(found.used and found.kind in ("uv.lock", "pylock") for found in inputs.found)
     return Requirements(
         roots=tuple(root for root in roots if root.scope in request.sets),
         constraints=(
@@ -351,9 +352,12 @@ def _joined(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, con
         excludes=tuple(dict.fromkeys([*(name for project in projects for name in project.excludes), *configuration.excludes])),
         build_constraints=tuple(root for project in projects for root in project.build_constraints),
         formats=FormatControl(
-            no_binary=read.formats.no_binary | configuration.no_binary,
-            only_binary=read.formats.only_binary | configuration.only_binary,
+            no_binary=_union([read.formats.no_binary, configuration.no_binary, *(project.formats.no_binary for project in projects)]),
+            only_binary=_union(
+                [read.formats.only_binary, configuration.only_binary, *(project.formats.only_binary for project in projects)]
+            ),
         ),
+        exclude_newer=min((project.exclude_newer for project in projects if project.exclude_newer), default=None),
         prereleases=read.prereleases or any(project.prereleases for project in projects),
         prerelease_packages=read.prerelease_packages.union(*(project.prerelease_packages for project in projects)),
         prefer_binary=read.prefer_binary,
@@ -370,7 +374,7 @@ def _joined(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, con
         selected_extras=selected_extras,
         selected_groups=selected_groups,
         dynamic=tuple(dict.fromkeys(item for project in projects for item in project.dynamic)),
-        notes=(*inputs.notes, *read.notes),
+        notes=(*inputs.notes, *read.notes, *(() if locked else (note for project in projects for note in project.not_obeyed))),
     )
 
 

@@ -98,7 +98,8 @@ class Requirements:
     are declared waivers of the proof). ``project_dir`` is the folder of the pyproject.toml, where there is one; ``project_name`` its
     normalised name. ``extras`` and ``groups`` are all that the project has; the ``selected_`` ones are what the run takes of them, for
     the targets that state no selection of their own. ``dynamic`` names the project's metadata that only a build can tell.
-    ``prerelease_packages`` may be pre-releases, on top of ``prereleases`` for all. ``notes`` are for the user's eyes.
+    ``prerelease_packages`` may be pre-releases, on top of ``prereleases`` for all. ``exclude_newer`` is an RFC 3339 time or a date.
+    ``notes`` are for the user's eyes.
     """
 
     roots: tuple[RootRequirement, ...]
@@ -124,4 +125,5 @@ class Requirements:
     prerelease_packages: frozenset[str] = frozenset()
     prefer_binary: bool = False
     build_constraints: tuple[RootRequirement, ...] = ()
+    exclude_newer: str | None = None
     notes: tuple[str, ...] = ()

@@ -131,7 +131,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
         lock_file=lock_file,
         inputs=inputs,
         configuration=configuration,
-        exclude_newer=_moment(request.exclude_newer) or configuration.exclude_newer,
+        exclude_newer=_moment(request.exclude_newer) or configuration.exclude_newer or requirements.exclude_newer,
     )
 
 
