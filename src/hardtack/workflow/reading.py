@@ -57,7 +57,7 @@ class Job:
         wanted = requirements or self.requirements
         parts = {
             "schema": 1,
-            "roots": sorted([str(r.requirement), r.extra or "", r.group or "", str(r.path or ""), sorted(r.hashes)] for r in wanted.roots),
+            "roots": sorted([str(r.requirement), r.extra or "", r.group or "", _local(r.path), sorted(r.hashes)] for r in wanted.roots),
             "constraints": sorted(str(root.requirement) for root in wanted.constraints),
             "overrides": sorted(str(root.requirement) for root in wanted.overrides),
             "excludes": sorted(wanted.excludes),
@@ -69,6 +69,14 @@ class Job:
             "exclude-newer": self.exclude_newer,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _local(path: Path | None) -> str:
+    """A path, and what a file there holds: made again under the same name, it is another one."""
+    if path is None or not path.is_file():
+        return str(path or "")
+    with path.open("rb") as stream:
+        return f"{path} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, stop: Cancellation) -> Job:
