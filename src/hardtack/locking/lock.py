@@ -138,7 +138,7 @@ def merge_locks(parts: Sequence[tuple[Lock, tuple[Target, ...]]]) -> Lock:
     roots: list[LockedRoot] = []
     for part, members in parts:
         names = frozenset(target.name for target in members) if len(parts) > 1 else None
-        packages += [replace(package, targets=names) for package in part.packages]
+        packages += [package if package.targets is not None else replace(package, targets=names) for package in part.packages]
         roots += [replace(root, targets=names) for root in part.roots]
     return Lock(
         packages=_merge(packages),
@@ -211,8 +211,7 @@ class _Loop:
         self._question = replace(self._question, preferences=preferences)
         answer = self._ask((), cached=False)
         if isinstance(answer, NoSolution):
-            words = with_target_names(answer.explanation, self._targets)
-            raise LockError(f"the requirements have no solution: {words}", hint=_how_to_help(words))
+            return self._as_far_as_it_goes(answer), []
         kept: list[_Constraint] = []
         tried: set[tuple[str, str, str]] = set()
         lacking = self._lacking(answer)
@@ -230,6 +229,44 @@ class _Loop:
                 continue
             kept, answer, lacking = improved
         return answer.packages, kept
+
+    def _as_far_as_it_goes(self, failure: NoSolution) -> tuple[LockedPackage, ...]:
+        """Where packages without a fitting wheel or a source stand in the way: a lock in which they are gaps, so that all are told.
+
+        Each class is resolved by itself, without what has nothing for it. Raises LockError where something else is in the way.
+        """
+        packages: list[LockedPackage] = []
+        for members in self._classes:
+            names = frozenset(target.name for target in members.targets)
+            gaps: dict[str, str] = {}
+            answer: Resolution | NoSolution = failure
+            for _ in range(_MOST_UNBUILT):
+                excludes = (*self._question.excludes, *gaps)
+                answer = self._ask((), cached=True, environments=(members.marker,), excludes=excludes)
+                if isinstance(answer, Resolution):
+                    break
+                fresh = {name: version for name, version in answer.wheelless if name not in gaps}
+                if not fresh:
+                    words = with_target_names(answer.explanation, self._targets)
+                    raise LockError(f"the requirements have no solution: {words}", hint=_how_to_help(words))
+                gaps |= fresh
+            found = answer.packages if isinstance(answer, Resolution) else ()
+            packages += [replace(package, targets=names) for package in found]
+            packages += [replace(self._unserved(name, version), targets=names) for name, version in gaps.items()]
+        return tuple(packages)
+
+    def _unserved(self, name: str, version: str) -> LockedPackage:
+        """A version that has no wheel for some class, with the files that it has, for the plan to say why none of them fits."""
+        offered = self._availability(name, self._pinned(name)).get(Version(version), ())
+        wheels = tuple(
+            LockedFile(filename=file.filename, url=file.url, sha256=file.sha256, size=file.size, index=file.index, hash_source="index")
+            for file in offered
+            if file.filename.endswith(".whl")
+        )
+        index = offered[0].index if offered else None
+        return LockedPackage(
+            name=name, version=Version(version), index=index, wheels=wheels, note="no wheel of it fits, and it has no source"
+        )
 
     def _improve(
         self, kept: list[_Constraint], proposals: list[_Constraint], before: set[tuple[str, str]]
@@ -283,12 +320,21 @@ class _Loop:
                 kept, answer, after = fewer, withdrawn, left
         return [*base, *kept], answer, after
 
-    def _ask(self, constraints: Sequence[_Constraint], *, cached: bool) -> Resolution | NoSolution:
+    def _ask(
+        self,
+        constraints: Sequence[_Constraint],
+        *,
+        cached: bool,
+        environments: tuple[str, ...] | None = None,
+        excludes: tuple[str, ...] | None = None,
+    ) -> Resolution | NoSolution:
         for _ in range(_MOST_UNBUILT):
             question = replace(
                 self._question,
                 constraints=(*self._question.constraints, *(str(constraint) for constraint in constraints)),
                 metadata=self._metadata,
+                environments=self._question.environments if environments is None else environments,
+                excludes=self._question.excludes if excludes is None else excludes,
             )
             answer = self._resolver.resolve(question, cached=cached)
             if not isinstance(answer, NeedsMetadata):

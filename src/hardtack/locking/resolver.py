@@ -64,9 +64,13 @@ class NeedsMetadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoSolution:
-    """The requirements contradict each other, or name something that no index has; ``explanation`` is the resolver's own."""
+    """The requirements contradict each other, or name something that no index has; ``explanation`` is the resolver's own.
+
+    ``wheelless``: (normalised name, version) of what the resolver gave up on because none of its wheels fits and it has no source.
+    """
 
     explanation: str
+    wheelless: tuple[tuple[str, str], ...] = ()
 
 
 class Resolver(Protocol):

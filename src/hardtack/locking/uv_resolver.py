@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tomli_w
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from hardtack.errors import IndexFault, LockError
+from hardtack.errors import IndexDenied, IndexFault, LockError
 from hardtack.locking.resolver import NeedsMetadata, NoSolution, Question, Resolution
 from hardtack.model.lock import LockedFile, LockedPackage
 from hardtack.model.requirements import FormatControl
@@ -34,8 +34,13 @@ _CHATTER = (
     "hint: While the active Python version",
 )
 _UNREACHED = ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
+_WHEELLESS = re.compile(r"^hint: (?:Wheels are available for|You're on .* but) `([^`]+)` \(v([^)]+)\)", re.MULTILINE)
 _UNBUILT = re.compile(r"Failed to (?:build|download and build|fetch|resolve)[^`]*`([^`@= ]+)\s*(?:==|@)\s*([^`]+)`")
-
+# uv says in its log alone that it was refused a project, and goes on as if there were none (401 and 403, without ignore-error-codes).
+_LOG_REFUSALS = "off,uv_client::registry_client=debug"
+_LOG_PAGES = "off,uv_client::cached_client=debug"
+_REFUSED = re.compile(r"Indexes search failed because of status code failure: (.+)")
+_PAGE = re.compile(r"No cache entry for: (\S+)")
 _YANKED = re.compile(r'^warning: `([^`=]+)==([^`]+)` is yanked(?: \(reason: "(.*)"\))?$', re.MULTILINE)
 
 
@@ -45,6 +50,7 @@ class UvResolver:
 
     ``settings`` are uv's own settings for the user's indexes (``index``, ``find-links``, ...). ``python`` is any interpreter here, of
     whatever version: uv wants one to exist, and it runs nothing in it (its code is fenced by ``Uv.guard_interpreter``).
+    ``ask`` looks a project up on the indexes, and raises the index's own fault where it is refused.
     """
 
     uv: Uv
@@ -52,6 +58,7 @@ class UvResolver:
     python_version: tuple[int, int]
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stop: Cancellation
+    ask: Callable[[str], object] = field(default=lambda name: None, repr=False)
 
     def resolve(self, question: Question, *, cached: bool = False) -> Resolution | NeedsMetadata | NoSolution:
         """See ``Resolver``. Raises IndexFault where an index could not be asked, LockError where uv fails otherwise."""
@@ -64,9 +71,12 @@ class UvResolver:
             write_bytes(folder / "uv.toml", tomli_w.dumps(self._uv_settings(question)).encode())
             if question.preferences:
                 write_bytes(project / "uv.lock", self._preferences(question).encode())
-            locked = self._uv(["lock", "--python", str(guard)], folder, offline=cached or self.uv.offline)
+            command = ["lock", "--python", str(guard)]
+            locked = self._uv(command, folder, offline=cached or self.uv.offline, log=_LOG_REFUSALS)
             if locked.code != 0 and cached and not self.uv.offline:
-                locked = self._uv(["lock", "--python", str(guard)], folder, offline=False)
+                locked = self._uv(command, folder, offline=False, log=_LOG_REFUSALS)
+            if refusal := _REFUSED.search(locked.stderr):
+                self._refused(refusal[1], self._uv([*command, "--upgrade"], folder, offline=False, log=_LOG_PAGES))
             if locked.code != 0:
                 return _failure(locked)
             state = (project / "uv.lock").read_text(encoding="utf-8")
@@ -78,8 +88,19 @@ class UvResolver:
             lock = read_pylock(exported.stdout, where="uv's export", base=project)
             return Resolution(packages=_completed(lock.packages, state, _yanked(locked.stderr)))
 
-    def _uv(self, arguments: Sequence[str], folder: Path, *, offline: bool) -> Completed:
-        return self.uv.run(arguments, cwd=folder / "project", stop=self.stop, offline=offline, config_file=folder / "uv.toml")
+    def _uv(self, arguments: Sequence[str], folder: Path, *, offline: bool, log: str | None = None) -> Completed:
+        return self.uv.run(arguments, cwd=folder / "project", stop=self.stop, offline=offline, config_file=folder / "uv.toml", log=log)
+
+    def _refused(self, status: str, again: Completed) -> NoReturn:
+        """Raise for the projects that an index refused: uv takes them for absent, and makes do with older versions of what wants them."""
+        pages = sorted(set(_PAGE.findall(again.stderr)))
+        for page in pages:
+            self.ask(canonicalize_name(page.rstrip("/").rsplit("/", 1)[-1]))
+        raise IndexDenied(
+            f"an index answered {status} while uv was locking" + (f": {', '.join(pages)}" if pages else ""),
+            hint="-v shows the indexes in use and where they and their logins came from; an index that answers so for what it does not "
+            "have may say so with ignore-error-codes (docs/indexes.md)",
+        )
 
     def _pyproject(self, question: Question) -> dict[str, Any]:
         lowest = min(question.lowest_python, self.python_version)
@@ -192,7 +213,8 @@ def _failure(completed: Completed) -> NeedsMetadata | NoSolution:
     if GUARD_WORDS in words and (match := _UNBUILT.search(words)):
         return NeedsMetadata(name=canonicalize_name(match[1]), version=match[2].strip())
     if "No solution found" in words:
-        return NoSolution(explanation=words)
+        wheelless = tuple((canonicalize_name(match[1]), match[2]) for match in _WHEELLESS.finditer(words))
+        return NoSolution(explanation=words, wheelless=tuple(dict.fromkeys(wheelless)))
     if any(
         sign in words for sign in ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
     ):

@@ -107,7 +107,7 @@ def _make_and_prove(
         reporter=reporter,
         stop=stop,
     )
-    findings += proof.findings
+    findings = _folded([*findings, *proof.findings])
     manifest = _manifest(job, lock, shelves, made, facts, findings)
     by_path = {file.path: judged[file.sha256] for file in manifest.files}
     findings += check_files(manifest.files, by_path, targets=job.targets, lock=lock)
@@ -153,6 +153,25 @@ def _summary(verdict: Verdict) -> dict[str, object]:
         "findings": [finding.as_json() for finding in verdict.findings],
         "grades": [[name, [grade.value for grade in grades]] for name, grades in verdict.grades],
     }
+
+
+def _folded(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding where a gap is told twice: why nothing serves the target, and, from the proof, who asks for it."""
+    causes = {
+        (finding.package, finding.target): finding
+        for finding in findings
+        if finding.severity is Severity.ERROR and finding.package and finding.target and finding.code != "missing"
+    }
+    askers = {
+        (finding.package, finding.target): finding.required_by
+        for finding in findings
+        if finding.code == "missing" and (finding.package, finding.target) in causes
+    }
+    return [
+        replace(finding, required_by=askers[place]) if causes.get(place) is finding and place in askers else finding
+        for finding in findings
+        if not ((place := (finding.package, finding.target)) in askers and finding.code == "missing")
+    ]
 
 
 def _first_seen(made: Made) -> list[Finding]:
