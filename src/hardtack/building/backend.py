@@ -40,12 +40,19 @@ class BadBackend(BuildFault):
     slug = "backend"
 
 
+class WrongWheel(BadBackend):
+    """A backend returned something else than the one wheel that was asked for."""
+
+    slug = "wrong-wheel"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTree:
-    """An unpacked source, and what its archive says of itself."""
+    """An unpacked source, and what its archive says of itself. ``root``: the folder around it that belongs to it too (a repository's)."""
 
     path: Path
     facts: SdistFacts
+    root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +77,13 @@ class Backend:
         source_date_epoch: int,
         limits: Limits,
         stop: Cancellation,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._tree = tree
+        self._more = dict(variables or {})
         self._interpreter = interpreter
         self._sandbox = sandbox
-        self._log = log
+        self.log = log
         self._kept_log = kept_log
         self._epoch = source_date_epoch
         self._limits = limits
@@ -91,17 +100,18 @@ class Backend:
         """Run the next hooks in this environment."""
         self._environment = environment
 
-    def wanted(self) -> tuple[Requirement, ...]:
-        """get_requires_for_build_wheel: what the backend wants beyond the static requirements."""
-        answer = self._call(lambda hooks: hooks.get_requires_for_build_wheel({}))
+    def wanted(self, kind: str = "wheel") -> tuple[Requirement, ...]:
+        """get_requires_for_build_wheel (or _sdist, _editable): what the backend wants beyond the static requirements."""
+        hook = f"get_requires_for_build_{kind}"
+        answer = self._call(lambda hooks: getattr(hooks, hook)({}))
         if not isinstance(answer, list) or not all(isinstance(text, str) for text in answer):
-            raise BadBackend("get_requires_for_build_wheel did not answer with a list of requirements", where=self._where)
+            raise BadBackend(f"{hook} did not answer with a list of requirements", where=self._where)
         wanted = []
         for text in answer:
             try:
                 wanted.append(Requirement(text))
             except InvalidRequirement as error:
-                raise BadBackend(f"get_requires_for_build_wheel asks for {text!r}, which is no requirement", where=self._where) from error
+                raise BadBackend(f"{hook} asks for {text!r}, which is no requirement", where=self._where) from error
         return tuple(wanted)
 
     def prepare(self) -> str:
@@ -113,6 +123,11 @@ class Backend:
         """build_wheel: the name, by the backend's word, of the wheel that now lies in ``output``."""
         place = self._sandbox.inside(self.output, self._mounts(None))
         return self._name(self._call(lambda hooks: hooks.build_wheel(place, {})), "build_wheel")
+
+    def build_sdist(self) -> str:
+        """build_sdist: the name, by the backend's word, of the source archive that now lies in ``output``."""
+        place = self._sandbox.inside(self.output, self._mounts(None))
+        return self._name(self._call(lambda hooks: hooks.build_sdist(place, {})), "build_sdist")
 
     @property
     def _where(self) -> str:
@@ -171,7 +186,7 @@ class Backend:
             argv, mounts=mounts, cwd=Path(cwd or self._tree.path), environment={**self._variables(mounts), **more}
         )
         self._write(f"--- {hook}\n")
-        ended = run_contained(launch, log=self._log, stop=self._stop, timeout=self._limits.seconds)
+        ended = run_contained(launch, log=self.log, stop=self._stop, timeout=self._limits.seconds)
         if ended.limit is not None:
             raise self._failed(f"{hook} was ended: {ended.limit}")
         if ended.code != 0:
@@ -200,7 +215,7 @@ class Backend:
     def _mounts(self, answers: Path | None) -> list[Mount]:
         assert self._environment is not None
         mounts = [
-            Mount(host=self._tree.path, inside=_SOURCE, writable=True),
+            Mount(host=self._tree.root or self._tree.path, inside=_SOURCE, writable=True),
             Mount(host=self.output, inside=_OUTPUT, writable=True),
             Mount(host=self.metadata, inside=_METADATA, writable=True),
             Mount(host=self._home, inside=_HOME, writable=True),
@@ -234,14 +249,15 @@ class Backend:
             "PIP_NO_INDEX": "1",
             "UV_OFFLINE": "1",
             "CARGO_NET_OFFLINE": "true",
+            **self._more,
         }
 
     def _write(self, text: str) -> None:
-        with open(self._log, "a", encoding="utf-8") as stream:
+        with open(self.log, "a", encoding="utf-8") as stream:
             stream.write(text)
 
     def _failed(self, reason: str) -> BuildFault:
-        tail = read_tail(self._log)
+        tail = read_tail(self.log)
         return BuildFault(
             f"{reason}; the last lines of its log ({self._kept_log}):\n{_indented(tail)}",
             where=self._where,

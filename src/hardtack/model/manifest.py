@@ -10,8 +10,28 @@ from hardtack.model.lock import HashSource, LockedRoot, Skew, Waiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOrigin:
+    """The folder or repository that a source archive was made of.
+
+    ``location`` is a URL without login, or a folder as the project names it. ``commit`` is full; ``state`` says whether the files were
+    those of the commit ("clean") or others ("dirty"), None where there is no telling. ``tree`` is a digest of all names, modes, contents.
+    """
+
+    kind: Literal["directory", "git"]
+    location: str
+    commit: str | None = None
+    state: Literal["clean", "dirty"] | None = None
+    tree: str | None = None
+    subdirectory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRecord:
-    """How a wheel was made here: its source's digest, the backend, every build requirement as "name==version" to sha256, the sandbox."""
+    """How a wheel was made here: its source's digest, the backend, every build requirement as "name==version" to sha256, the sandbox.
+
+    ``made_of``: what the source archive itself was made of, where it is no file of an index.
+    ``tools``: for a compiled wheel, the C library that it was linked to and what repaired it, each with its version.
+    """
 
     source: str
     source_sha256: str
@@ -19,6 +39,8 @@ class BuildRecord:
     requires: Mapping[str, str] = field(hash=False)
     sandbox: str
     python: str
+    made_of: SourceOrigin | None = None
+    tools: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

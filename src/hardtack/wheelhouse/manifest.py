@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 
 from hardtack.errors import HardtackError, InputError
 from hardtack.model.lock import HashSource, LockedRoot, Skew, Waiver
-from hardtack.model.manifest import BuildRecord, Manifest, ManifestFile, Pin
+from hardtack.model.manifest import BuildRecord, Manifest, ManifestFile, Pin, SourceOrigin
 from hardtack.system.files import safe_join
 
 SCHEMA = 1
@@ -218,6 +218,7 @@ class _Reader:
     def build(self, place: str, value: Any) -> BuildRecord:
         row = self.mapping(place, value)
         requires = self.mapping(f"{place}.requires", row.get("requires", {}))
+        tools = self.mapping(f"{place}.tools", row["tools"]) if "tools" in row else None
         return BuildRecord(
             source=self.text(place, row, "source"),
             source_sha256=self.text(place, row, "source-sha256"),
@@ -225,6 +226,19 @@ class _Reader:
             requires={name: self.text(f"{place}.requires", requires, name) for name in requires},
             sandbox=self.text(place, row, "sandbox"),
             python=self.text(place, row, "python"),
+            made_of=self.made_of(f"{place}.made-of", row["made-of"]) if "made-of" in row else None,
+            tools={name: self.text(f"{place}.tools", tools, name) for name in tools} if tools is not None else None,
+        )
+
+    def made_of(self, place: str, value: Any) -> SourceOrigin:
+        row = self.mapping(place, value)
+        return SourceOrigin(
+            kind=self.choice(place, row, "kind", ("directory", "git"), None),
+            location=self.text(place, row, "location"),
+            commit=self.maybe(place, row, "commit"),
+            state=self.choice(place, row, "state", ("clean", "dirty", None), None),
+            tree=self.maybe(place, row, "tree"),
+            subdirectory=self.maybe(place, row, "subdirectory"),
         )
 
     def pin(self, place: str, row: Mapping[str, Any]) -> Pin:

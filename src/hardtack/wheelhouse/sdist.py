@@ -80,6 +80,38 @@ def inspect_sdist(path: Path, *, filename: str, sha256: str, limits: Limits = DE
     return facts
 
 
+def read_build_system(folder: Path, *, name: str, limits: Limits = DEFAULT) -> SdistFacts | BadSdist:
+    """How the project in an unpacked folder is built. Nothing vouches for its version and digest, which are "0" and empty."""
+    label = f"{canonicalize_name(name)}-source"
+    faults = Faults(label, limit=limits.findings)
+    path = folder / "pyproject.toml"
+    data = None
+    if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+        with open(path, "rb") as file:
+            data = file.read(_WANTED + 1)
+        if len(data) > _WANTED:
+            faults.error("sdist-build", f"pyproject.toml has more than {_WANTED} bytes")
+    elif not any((folder / script).is_file() for script in _LEGACY_SETUP):
+        faults.error("sdist-build", "it has neither pyproject.toml nor setup.py: nothing says how to build it")
+    pyproject = _pyproject(data, faults)
+    requires, backend, backend_path = _build_system(pyproject, faults)
+    if faults.failed:
+        return BadSdist(filename=label, sha256="", findings=faults.findings())
+    return SdistFacts(
+        filename=label,
+        sha256="",
+        size=0,
+        name=canonicalize_name(name),
+        version=Version("0"),
+        top="",
+        requires=None,
+        requires_python=_requires_python(None, pyproject),
+        build_requires=requires,
+        backend=backend,
+        backend_path=backend_path,
+    )
+
+
 def extract_sdist(path: Path, facts: SdistFacts, destination: Path, *, limits: Limits = DEFAULT) -> Path:
     """Unpack a judged archive below ``destination`` (which may exist, its source folder may not) and return the source folder.
 
