@@ -59,7 +59,11 @@ def _row(index: Index) -> dict[str, Any]:
 
 
 def _environment(settings: IndexSettings, credentials: Credentials, indexes: list[Index]) -> dict[str, str]:
-    environment: dict[str, str] = {"UV_KEYRING_PROVIDER": "disabled", "UV_HTTP_TIMEOUT": str(max(1, round(settings.timeout)))}
+    environment: dict[str, str] = {
+        "UV_KEYRING_PROVIDER": "disabled",
+        "UV_HTTP_TIMEOUT": str(max(1, round(settings.timeout))),
+        "UV_HTTP_RETRIES": str(settings.retries),
+    }
     for index in indexes:
         # pypi.org needs no login: no keyring is troubled for it.
         login = credentials.find(index.url, ask=not settings.offline and urlsplit(index.url).hostname != "pypi.org")

@@ -58,7 +58,7 @@ class UvResolver:
     python_version: tuple[int, int]
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stop: Cancellation
-    ask: Callable[[str], object] = field(default=lambda name: None, repr=False)
+    ask: Callable[[str], object] = field(default=str, repr=False)
 
     def resolve(self, question: Question, *, cached: bool = False) -> Resolution | NeedsMetadata | NoSolution:
         """See ``Resolver``. Raises IndexFault where an index could not be asked, LockError where uv fails otherwise."""

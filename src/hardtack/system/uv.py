@@ -50,8 +50,12 @@ class Uv:
         timeout: float | None = None,
         offline: bool | None = None,
         config_file: Path | None = None,
+        log: str | None = None,
     ) -> Completed:
-        """Run ``uv ARGUMENTS`` in ``cwd``. No configuration but ``config_file`` is read, and no interpreter is ever downloaded."""
+        """Run ``uv ARGUMENTS`` in ``cwd``. No configuration but ``config_file`` is read, and no interpreter is ever downloaded.
+
+        ``log`` asks for more words on its standard error, as RUST_LOG does.
+        """
         command = [str(self.path), *arguments, "--no-python-downloads", "--no-progress", "--color", "never"]
         command += ["--config-file", str(config_file)] if config_file is not None else ["--no-config"]
         if self.offline if offline is None else offline:
@@ -63,6 +67,7 @@ class Uv:
             UV_CREDENTIALS_DIR=str(self.cache_dir / "uv" / "credentials"),
             UV_NO_ENV_FILE="1",
             **self.network,
+            **({"RUST_LOG": log} if log else {}),
         )
         ended = run(command, environment=environment, cwd=cwd, stop=stop, timeout=timeout)
         return replace(ended, stderr=self.redact(ended.stderr))

@@ -58,7 +58,12 @@ def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellati
     reporter.stage("locking")
     interpreter = environ.interpreter()
     resolver = UvResolver(
-        uv=supplies.uv, python=interpreter, python_version=environ.python_version(), settings=supplies.uv_settings, stop=stop
+        uv=supplies.uv,
+        python=interpreter,
+        python_version=environ.python_version(),
+        settings=supplies.uv_settings,
+        stop=stop,
+        ask=supplies.client.files,
     )
 
     def availability(name: str, indexes: Sequence[str] | None = None) -> Mapping[Version, Sequence[IndexFile]]:
