@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -108,8 +109,11 @@ def cuts(marker: Marker | None) -> frozenset[Version]:
 
 def specifier_cuts(specifier: SpecifierSet | None) -> frozenset[Version]:
     """The versions of Python at which a Requires-Python may change its answer."""
-    if specifier is None:
-        return frozenset()
+    return _specifier_cuts(specifier) if specifier is not None else frozenset()
+
+
+@lru_cache(maxsize=1024)
+def _specifier_cuts(specifier: SpecifierSet) -> frozenset[Version]:
     return frozenset(cut for clause in specifier for cut in _around(clause.version, clause.operator))
 
 

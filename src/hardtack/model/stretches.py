@@ -19,7 +19,7 @@ from hardtack.model.target import Target
 class Stretches:
     """The stretches of one target. ``points`` is the first full version of each, oldest first; ``all`` is the set of them all."""
 
-    __slots__ = ("_index", "_marker_texts", "_texts", "_versions", "all", "points", "target")
+    __slots__ = ("_fits", "_index", "_marker_texts", "_texts", "_versions", "all", "points", "target")
 
     def __init__(self, target: Target, breakpoints: Iterable[Version]) -> None:
         self.target = target
@@ -27,6 +27,8 @@ class Stretches:
         self._index = {point: index for index, point in enumerate(self.points)}
         self.all = (1 << len(self.points)) - 1
         self._versions = tuple(Version(point) for point in self.points)
+        # A wheelhouse of thousands has a few dozen different Requires-Python.
+        self._fits: dict[SpecifierSet, int] = {}
         self._texts: dict[int, tuple[str, ...]] = {}
         self._marker_texts: dict[int, str | None] = {}
 
@@ -64,7 +66,10 @@ class Stretches:
         """Where a Requires-Python is met."""
         if spec is None:
             return self.all
-        return self.where(specifier_cuts(spec), lambda point: python_fits(spec, point))
+        found = self._fits.get(spec)
+        if found is None:
+            found = self._fits[spec] = self.where(specifier_cuts(spec), lambda point: python_fits(spec, point))
+        return found
 
     def texts(self, stretches: int) -> tuple[str, ...]:
         """The first full version of each stretch of a set."""
