@@ -192,6 +192,7 @@ class _Loop:
         self._reporter = reporter
         self._policy = Policy(formats=requirements.formats)
         self._metadata: tuple[KnownMetadata, ...] = ()
+        self._asked: list[NeedsMetadata] = []
         self._question = Question(
             requirements=tuple(sorted({requirement_text(root) for root in roots})),
             environments=tuple(members.marker for members in self._classes),
@@ -339,9 +340,10 @@ class _Loop:
             answer = self._resolver.resolve(question, cached=cached)
             if not isinstance(answer, NeedsMetadata):
                 return answer
-            if any((known.name, known.version) == (answer.name, answer.version) for known in self._metadata):
+            if answer in self._asked:
                 raise LockError(f"the resolver asks again what {answer.name} {answer.version} requires, though it was told")
             self._reporter.detail(f"asking what {answer.name} {answer.version} requires (it has no static metadata)")
+            self._asked.append(answer)
             self._metadata = (*self._metadata, self._describe(answer))
         raise LockError(f"more than {_MOST_UNBUILT} source distributions have no static metadata")
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from packaging.version import Version
 
-from hardtack.errors import HardtackError, InputError, LockError, StaleLock
+from hardtack.errors import HardtackError, IndexFault, InputError, LockError, StaleLock
 from hardtack.inputs.read import read_inputs
 from hardtack.inputs.uv_lock import export_uv_lock
 from hardtack.locking.classes import selections
@@ -26,6 +26,7 @@ from hardtack.system.cancellation import Cancellation
 from hardtack.targets.catalog import describe
 from hardtack.wheelhouse.pylock import read_pylock, read_target_descriptions
 from hardtack.wheelhouse.uv_lock import read_edges
+from hardtack.workflow.archiving import grounds_of
 from hardtack.workflow.making import describe_source
 from hardtack.workflow.reading import Job
 from hardtack.workflow.supplies import Supplies
@@ -74,7 +75,15 @@ def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellati
         return found
 
     def describe_unbuilt(question: NeedsMetadata) -> KnownMetadata:
-        return describe_source(question, availability(question.name), supplies, python=interpreter, reporter=reporter, stop=stop)
+        return describe_source(
+            question,
+            lambda: availability(question.name),
+            supplies,
+            grounds=grounds_of(job),
+            python=interpreter,
+            reporter=reporter,
+            stop=stop,
+        )
 
     try:
         made = lock(
@@ -91,7 +100,7 @@ def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellati
             ),
             reporter=reporter,
         )
-    except LockError:
+    except (LockError, IndexFault):
         _ask_the_indexes(job, supplies)
         raise
     return Chosen(lock=made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from packaging.version import Version
 
 from hardtack.building.build import build_wheel, prepare_metadata, static_metadata
 from hardtack.building.built import build_key, built_before, remember
-from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError
+from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError, MissingTool
 from hardtack.fetching.download import FetchedFile, fetch
 from hardtack.fetching.transfer import Wanted
 from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
 from hardtack.model.finding import Finding
 from hardtack.model.index import IndexFile
-from hardtack.model.lock import LockedFile, LockedPackage
+from hardtack.model.lock import LockedFile, LockedPackage, Source
 from hardtack.model.manifest import BuildRecord
 from hardtack.model.plan import Build, Plan, PlanEntry, Take
 from hardtack.model.wheel import BadSdist, SdistFacts
@@ -25,6 +25,7 @@ from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import remove
 from hardtack.wheelhouse.sdist import inspect_sdist
+from hardtack.workflow.archiving import Archived, Grounds, archive_source, source_at
 from hardtack.workflow.supplies import Supplies
 
 _EPOCH = 315_532_800  # 1980-01-01, the oldest time that a ZIP archive can hold
@@ -57,10 +58,11 @@ class Made:
     built: int
 
 
-def make(plan: Plan, supplies: Supplies, *, python: Path, jobs: int, reporter: Reporter, stop: Cancellation) -> Made:
+def make(plan: Plan, supplies: Supplies, *, grounds: Grounds, python: Path, jobs: int, reporter: Reporter, stop: Cancellation) -> Made:
     """Fetch every wheel and every source that the plan needs, then build; a failure is a finding and stops nothing else."""
     takes = {at: entry.decision.file for at, entry in enumerate(plan.entries) if isinstance(entry.decision, Take)}
     sources: dict[int, LockedFile] = {}
+    unpacked: dict[int, LockedPackage] = {}
     findings: list[Finding] = []
     for at, entry in enumerate(plan.entries):
         if isinstance(entry.decision, Build):
@@ -68,7 +70,7 @@ def make(plan: Plan, supplies: Supplies, *, python: Path, jobs: int, reporter: R
             if source is not None:
                 sources[at] = source
             else:
-                findings.append(_not_yet(entry))
+                unpacked[at] = entry.package
     wanted = {at: wanted_file(file) for at, file in {**takes, **sources}.items()}
     reporter.stage("fetching")
     fetched = fetch(
@@ -101,6 +103,23 @@ def make(plan: Plan, supplies: Supplies, *, python: Path, jobs: int, reporter: R
             findings.append(_for_entry(outcome, entry))
         else:
             wares[at] = outcome
+    archived: dict[Source, Archived | Finding] = {}
+    for at, package in unpacked.items():
+        assert package.source is not None
+        if package.source not in archived:
+            if not made and not archived:
+                reporter.stage("building")
+            archived[package.source] = _archive(package, supplies, grounds, python, reporter, stop)
+        archive = archived[package.source]
+        if isinstance(archive, Archived) and archive.found.sha256 not in made:
+            made[archive.found.sha256] = _build(archive.file, archive.found, supplies, python, reporter, stop)
+        outcome = made[archive.found.sha256] if isinstance(archive, Archived) else archive
+        if isinstance(outcome, Ware) and isinstance(archive, Archived):
+            outcome = _from_archive(outcome, archive, package)
+        if isinstance(outcome, Finding):
+            findings.append(_for_entry(outcome, plan.entries[at]))
+        else:
+            wares[at] = outcome
     built = sum(isinstance(outcome, Ware) and outcome.fresh for outcome in made.values())
     return Made(wares=wares, findings=tuple(findings), received=fetched.received, fetched=_arrived(fetched.files.values()), built=built)
 
@@ -125,33 +144,17 @@ def wanted_file(file: LockedFile) -> Wanted:
 
 def describe_source(
     question: NeedsMetadata,
-    offered: Mapping[Version, Sequence[IndexFile]],
+    offered: Callable[[], Mapping[Version, Sequence[IndexFile]]],
     supplies: Supplies,
     *,
+    grounds: Grounds,
     python: Path,
     reporter: Reporter,
     stop: Cancellation,
 ) -> KnownMetadata:
-    """What a source distribution of an index requires: fetched, judged, and its backend asked in the sandbox."""
-    sdists = [
-        file
-        for version, files in offered.items()
-        if version == Version(question.version)
-        for file in files
-        if not file.filename.endswith(".whl")
-    ]
-    if not sdists:
-        raise BuildFault(
-            f"what {question.name} {question.version} requires can only be told by building it, and it is no file of an index",
-            hint="give a wheel of it instead, with --find-links or by the wheel's own URL or path",
-        )
-    file = sorted(sdists, key=lambda sdist: not sdist.filename.endswith(".tar.gz"))[0]
-    wanted = Wanted(filename=file.filename, urls=(file.url,), sha256=file.sha256, size=file.size, index=file.index, hash_source="index")
-    fetched = fetch([wanted], transport=supplies.transport, store=supplies.store, limits=supplies.limits, reporter=reporter, stop=stop)
-    if fetched.failures:
-        raise fetched.failures[0]
-    found = fetched.files[wanted]
-    facts = _sound(file.filename, found)
+    """What a source requires, be it an index's, a folder, a repository or behind a URL: judged, and its backend asked in the sandbox."""
+    filename, found = _source_in_question(question, offered, supplies, grounds, python, reporter, stop)
+    facts = _sound(filename, found)
     answer = static_metadata(facts) or prepare_metadata(
         facts,
         found.path,
@@ -165,11 +168,55 @@ def describe_source(
     )
     return KnownMetadata(
         name=question.name,
-        version=question.version,
+        version=str(facts.version),
         requires=answer.requires,
         requires_python=str(answer.requires_python) if answer.requires_python is not None else None,
         extras=tuple(sorted(answer.extras)),
     )
+
+
+def _source_in_question(
+    question: NeedsMetadata,
+    offered: Callable[[], Mapping[Version, Sequence[IndexFile]]],
+    supplies: Supplies,
+    grounds: Grounds,
+    python: Path,
+    reporter: Reporter,
+    stop: Cancellation,
+) -> tuple[str, FetchedFile]:
+    """The source archive that is asked about, in the store, by its name."""
+    if "/" in question.version:
+        source = source_at(question.version)
+        if source is None:
+            raise BuildFault(f"what {question.name} requires can only be told by building it", where=question.version)
+        package = LockedPackage(name=question.name, version=None, source=source)
+        if package.archive is None:
+            archived = archive_source(
+                question.name,
+                source,
+                supplies,
+                grounds=grounds,
+                python=python,
+                work=_work(supplies),
+                epoch=_EPOCH,
+                reporter=reporter,
+                stop=stop,
+            )
+            return archived.file.filename, archived.found
+        wanted = wanted_file(package.archive)
+    else:
+        sdists = [file for file in offered().get(Version(question.version), ()) if not file.filename.endswith(".whl")]
+        if not sdists:
+            raise BuildFault(
+                f"what {question.name} {question.version} requires can only be told by building it, and it is no file of an index",
+                hint="give a wheel of it instead, with --find-links or by the wheel's own URL or path",
+            )
+        file = sorted(sdists, key=lambda sdist: not sdist.filename.endswith(".tar.gz"))[0]
+        wanted = Wanted(filename=file.filename, urls=(file.url,), sha256=file.sha256, size=file.size, index=file.index, hash_source="index")
+    fetched = fetch([wanted], transport=supplies.transport, store=supplies.store, limits=supplies.limits, reporter=reporter, stop=stop)
+    if fetched.failures:
+        raise fetched.failures[0]
+    return wanted.filename, fetched.files[wanted]
 
 
 def _sound(filename: str, found: FetchedFile) -> SdistFacts:
@@ -212,6 +259,40 @@ def _build(
         return replace(_ware(built.filename, sha256, built.size, supplies, built.record), fresh=True)
     except (BuildFault, IntegrityError, IndexFault) as error:
         return Finding(code=error.slug, message=str(error), file=file.filename, hint=error.hint)
+
+
+def _archive(
+    package: LockedPackage, supplies: Supplies, grounds: Grounds, python: Path, reporter: Reporter, stop: Cancellation
+) -> Archived | Finding:
+    assert package.source is not None
+    try:
+        return archive_source(
+            package.name,
+            package.source,
+            supplies,
+            grounds=grounds,
+            python=python,
+            work=_work(supplies),
+            epoch=_EPOCH,
+            reporter=reporter,
+            stop=stop,
+        )
+    except (BuildFault, IntegrityError, IndexFault, MissingTool) as error:
+        return Finding(code=error.slug, message=str(error), hint=error.hint)
+
+
+def _from_archive(ware: Ware, archive: Archived, package: LockedPackage) -> Ware | Finding:
+    """The wheel with what its archive was made of, if it has the version that was locked."""
+    assert ware.build is not None
+    version = parse_wheel_filename(ware.filename)[1]
+    if package.version is not None and version != package.version:
+        return Finding(
+            code="source",
+            message=f"{package.name} is version {version} in {archive.origin.location}, and {package.version} is locked",
+            file=ware.filename,
+            hint="lock again",
+        )
+    return replace(ware, build=replace(ware.build, made_of=archive.origin))
 
 
 def _work(supplies: Supplies) -> Path:
@@ -274,17 +355,4 @@ def _for_entry(finding: Finding, entry: PlanEntry) -> Finding:
         target=entry.target,
         file=finding.file,
         hint=finding.hint,
-    )
-
-
-def _not_yet(entry: PlanEntry) -> Finding:
-    source = entry.package.source
-    where = f"{source.kind} {source.location}" if source else "its source"
-    return Finding(
-        code="needs-build",
-        message=f"{entry.package.name} is to be built from the {where}, and hardtack builds only source archives so far",
-        package=entry.package.name,
-        version=str(entry.package.version) if entry.package.version else None,
-        target=entry.target,
-        hint="build its wheel yourself (python -m build --wheel) and give it with --find-links or as a path",
     )

@@ -28,6 +28,7 @@ from hardtack.verifying.skew import note_skews
 from hardtack.wheelhouse.facts import FactsCache, inspect_all
 from hardtack.wheelhouse.layout import file_paths, stow
 from hardtack.wheelhouse.pylock import write_pylock
+from hardtack.workflow.archiving import grounds_of
 from hardtack.workflow.choosing import choose
 from hardtack.workflow.making import Made, Ware, make
 from hardtack.workflow.outcome import BuildResult
@@ -82,7 +83,15 @@ def _make_and_prove(
     stop: Cancellation,
 ) -> BuildResult:
     options = job.options
-    made = make(planned, supplies, python=environ.interpreter(), jobs=options.jobs, reporter=reporter, stop=stop)
+    made = make(
+        planned,
+        supplies,
+        grounds=grounds_of(job),
+        python=environ.interpreter(),
+        jobs=options.jobs,
+        reporter=reporter,
+        stop=stop,
+    )
     reporter.stage("judging")
     judged = _judge(made, supplies, reporter=reporter, stop=stop)
     facts = {digest: answer for digest, answer in judged.items() if isinstance(answer, WheelFacts)}
