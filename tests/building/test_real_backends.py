@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hardtack.building.build import BuiltWheel, NeedsBuild, build_wheel, prepare_metadata
+from hardtack.building.build import BuiltWheel, build_wheel, prepare_metadata
 from hardtack.building.environment import BuildEnvironment, build_environment
 from hardtack.model.wheel import SdistFacts
 from hardtack.system import environ
@@ -101,23 +101,6 @@ def test_the_usual_backends_build_twice_the_same(bench: Bench, tmp_path: Path, n
         timeout=120,
     )
     assert answer.requires == (NEEDS,)
-
-
-def test_what_is_compiled_is_the_next_issues(bench: Bench, tmp_path: Path) -> None:
-    files = {
-        "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n',
-        "setup.py": (
-            'from setuptools import Extension, setup\nsetup(name="mini", version="1.0", ext_modules=[Extension("mini", ["mini.c"])])\n'
-        ),
-        "mini.c": (
-            "#include <Python.h>\n"
-            'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "mini", 0, -1, 0};\n'
-            "PyMODINIT_FUNC PyInit_mini(void) { return PyModule_Create(&module); }\n"
-        ),
-    }
-    source = archive_of(tmp_path, "mini", files, backend="setuptools.build_meta", requires=["setuptools"])
-    with pytest.raises(NeedsBuild):
-        build(bench, source)
 
 
 def test_several_wheels_of_a_version_have_the_digest_of_the_one_taken(bench: Bench, tmp_path: Path) -> None:

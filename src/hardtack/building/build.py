@@ -19,9 +19,10 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from hardtack.building.backend import Backend, BadBackend, Limits, SourceTree
+from hardtack.building.backend import Backend, BadBackend, Limits, SourceTree, WrongWheel
 from hardtack.building.environment import BuildEnvironment, build_environment
 from hardtack.building.interpreter import Interpreter, fitting
+from hardtack.building.repair import Fitted, Repairer, fit_tags
 from hardtack.building.sandbox import Sandbox
 from hardtack.errors import BuildFault
 from hardtack.model.finding import Severity
@@ -38,18 +39,7 @@ _ROUNDS = 4  # of "what else do you need?"
 _METADATA_LIMIT = 16 << 20  # bytes
 _SECONDS = 3600.0  # for each hook
 _ABANDONED = 86_400.0  # seconds after which a folder is no running build's
-
-
-class NeedsBuild(BuildFault):
-    """The source holds compiled code: a wheel of it runs only where it was built, and that is not judged yet."""
-
-    slug = "needs-build"
-
-
-class WrongWheel(BadBackend):
-    """A backend returned something else than the one wheel that was asked for."""
-
-    slug = "wrong-wheel"
+_ANY = frozenset({Tag("py3", "none", "any")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +56,24 @@ class MetadataAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltWheel:
-    """A wheel made here. ``size`` in bytes; ``path`` lies in the work folder and is the caller's to take and remove."""
+    """A wheel made here. ``size`` in bytes; ``path`` lies in the work folder and is the caller's to take and remove.
+
+    ``tags`` are true: read from its files where it is compiled. ``outside`` are the libraries that a compiled wheel needs of its host
+    and does not bring; its tags then promise no other host.
+    """
 
     path: Path
     filename: str
     sha256: str
     size: int
     record: BuildRecord
+    tags: frozenset[Tag] = _ANY
+    outside: tuple[str, ...] = ()
+
+    @property
+    def pure(self) -> bool:
+        """True if it serves every target that its Requires-Python allows."""
+        return is_pure(self.tags)
 
 
 def static_metadata(facts: SdistFacts) -> MetadataAnswer | None:
@@ -139,13 +140,14 @@ def build_wheel(
     reporter: Reporter,
     stop: Cancellation,
     timeout: float = _SECONDS,
+    repairer: Repairer | None = None,
 ) -> BuiltWheel:
-    """Build the archive's wheel, confined, and take it out of the build only if it is the one that was asked for, and pure.
+    """Build the archive's wheel, confined, and take it out of the build only if it is the one that was asked for, under true tags.
 
     ``timeout`` in seconds for each hook. ``python`` is used where the source's Requires-Python allows it, else another one of this machine.
-    Raises NeedsBuild for a compiled wheel, WrongWheel for anything that is not the one right file, BuildFault (with the log's last
-    lines, and the log's path in ``work``) where the backend fails. Nothing but that log and the wheel's folder stays in ``work``; what a
-    killed run left there goes a day later.
+    ``repairer`` brings the libraries of a compiled wheel along. Raises WrongWheel for anything that is not the one right file, BuildFault
+    (with the log's last lines, and the log's path in ``work``) where the backend fails. Nothing but that log and the wheel's folder stays
+    in ``work``; what a killed run left there goes a day later.
     """
     reporter.build_started(facts.filename)
     started = time.monotonic()
@@ -166,6 +168,21 @@ def build_wheel(
             path = _the_one_wheel(facts, backend.output, backend.build())
             digest, size = _digest(path)
             _judge(facts, path, digest)
+            fitted = fit_tags(
+                path,
+                source=facts.filename,
+                interpreter=interpreter,
+                repairer=repairer,
+                sandbox=sandbox,
+                room=backend.output.parent,
+                log=backend.log,
+                source_date_epoch=source_date_epoch,
+                stop=stop,
+            )
+            if fitted.path != path:
+                path = fitted.path
+                digest, size = _digest(path)
+                _judge(facts, path, digest)
             record = BuildRecord(
                 source=facts.filename,
                 source_sha256=facts.sha256,
@@ -173,10 +190,19 @@ def build_wheel(
                 requires=dict(environment.installed),
                 sandbox=sandbox.name,
                 python=interpreter.label,
+                tools=_tools(fitted, interpreter),
             )
             taken = _fresh(work, "wheel-") / path.name
             path.replace(taken)
-            built = BuiltWheel(path=taken, filename=taken.name, sha256=digest, size=size, record=record)
+            built = BuiltWheel(
+                path=taken,
+                filename=taken.name,
+                sha256=digest,
+                size=size,
+                record=record,
+                tags=fitted.tags,
+                outside=fitted.outside,
+            )
             return built
     finally:
         reporter.build_finished(facts.filename, wheel=built.filename if built else None, seconds=time.monotonic() - started)
@@ -263,19 +289,13 @@ def _the_one_wheel(facts: SdistFacts, output: Path, name: str) -> Path:
     if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
         raise refuse(f"left {name} as a link or a special file")
     try:
-        project, version, _, tags = parse_wheel_filename(name)
+        project, version, _, _ = parse_wheel_filename(name)
     except InvalidWheelFilename as error:
         raise refuse(f"left a file that is not named as a wheel: {error}") from error
     if project != canonicalize_name(facts.name):
         raise refuse(f"returned a wheel of another project: {name}")
     if version != facts.version:
         raise refuse(f"returned a wheel of another version: {name}, the source is {facts.version}")
-    if not all(_pure(tag) for tag in tags):
-        raise NeedsBuild(
-            f"its wheel is compiled ({name}): where such a wheel runs is not judged yet",
-            where=facts.filename,
-            hint="take a version that has wheels for this target, or put a wheel of it on one of your indexes",
-        )
     return path
 
 
@@ -291,8 +311,16 @@ def _judge(facts: SdistFacts, path: Path, digest: str) -> None:
         )
 
 
-def _pure(tag: Tag) -> bool:
-    return tag.abi == "none" and tag.platform == "any" and tag.interpreter.startswith("py")
+def is_pure(tags: frozenset[Tag]) -> bool:
+    """True if a wheel with these tags runs on any Python and any platform."""
+    return all(tag.abi == "none" and tag.platform == "any" and tag.interpreter.startswith("py") for tag in tags)
+
+
+def _tools(fitted: Fitted, interpreter: Interpreter) -> dict[str, str] | None:
+    if is_pure(fitted.tags):
+        return None
+    libc = {interpreter.libc: "{}.{}".format(*interpreter.libc_version)} if interpreter.libc and interpreter.libc_version else {}
+    return {**libc, **dict(fitted.tools)}
 
 
 def _read_metadata(facts: SdistFacts, folder: Path, name: str) -> MetadataAnswer:

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from packaging.tags import Tag
+from packaging.utils import parse_wheel_filename
+
 from hardtack.building.build import BuiltWheel
+from hardtack.building.repair import Repairer
 from hardtack.model.manifest import BuildRecord
 from hardtack.model.wheel import SdistFacts
 from hardtack.system.files import write_bytes
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +28,19 @@ class Remembered:
     sha256: str
     size: int
     record: BuildRecord
+    outside: tuple[str, ...] = ()
+
+    @property
+    def tags(self) -> frozenset[Tag]:
+        """The tags in its name, which are true."""
+        return parse_wheel_filename(self.filename)[3]
 
 
-def build_key(facts: SdistFacts, *, python: str, sandbox: str, source_date_epoch: int) -> str:
-    """The digest of what is known to go into a build before it begins; ``python`` is any text that tells interpreters apart ("3.12").
+def build_key(facts: SdistFacts, *, python: str, sandbox: str, source_date_epoch: int, repairer: Repairer | None = None) -> str:
+    """The digest of what is known to go into a build before it begins.
+
+    ``python`` is any text that tells interpreters and their platforms apart (``Interpreter.label`` and ``abi``): what one compiled is not
+    taken for what another would, nor is what was linked to one C library for what another system would give.
 
     A build made without a sandbox is not taken for one made in it. The build requirements that were really used are in the record,
     and a newer release of one does not build again.
@@ -40,6 +53,7 @@ def build_key(facts: SdistFacts, *, python: str, sandbox: str, source_date_epoch
         "python": python,
         "sandbox": sandbox,
         "epoch": source_date_epoch,
+        "repairer": [repairer.name, repairer.version] if repairer is not None else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -53,6 +67,7 @@ def built_before(key: str, *, cache_dir: Path, has: Callable[[str], bool]) -> Re
             sha256=str(data["sha256"]),
             size=int(data["size"]),
             record=BuildRecord(**data["record"]),
+            outside=tuple(str(library) for library in data["outside"]),
         )
         whole = data["key"] == key
     except (OSError, ValueError, KeyError, TypeError):
@@ -68,5 +83,6 @@ def remember(key: str, built: BuiltWheel, *, cache_dir: Path) -> None:
         "sha256": built.sha256,
         "size": built.size,
         "record": asdict(built.record),
+        "outside": built.outside,
     }
     write_bytes(cache_dir / "built" / f"{key}.json", json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")

@@ -6,8 +6,11 @@ import contextlib
 import functools
 import json
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -18,12 +21,23 @@ from hardtack.system.process import run
 from hardtack.system.uv import Uv
 
 _QUESTION = """\
-import json, os, platform, sys
+import json, os, platform, sys, sysconfig
+def confstr(name):
+    try:
+        return os.confstr(name)
+    except (AttributeError, ValueError, OSError):
+        return None
 print(json.dumps({
     "version": platform.python_version().rstrip("+"),
     "implementation": sys.implementation.name,
     "executable": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
     "roots": sorted({sys.base_prefix, sys.base_exec_prefix, os.path.realpath(sys.base_prefix), os.path.realpath(sys.base_exec_prefix)}),
+    "system": sys.platform,
+    "machine": platform.machine(),
+    "bits": 64 if sys.maxsize > 2**32 else 32,
+    "libc": confstr("CS_GNU_LIBC_VERSION"),
+    "suffix": sysconfig.get_config_var("EXT_SUFFIX") or "",
+    "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
 }))
 """
 
@@ -36,17 +50,35 @@ class NoPython(BuildFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """A Python of this machine. ``executable`` is no virtual environment's and no link; ``roots`` are the folders that it lives in."""
+    """A Python of this machine. ``executable`` is no virtual environment's and no link; ``roots`` are the folders that it lives in.
+
+    ``os``, ``arch`` and ``libc`` are told as a target tells them, "" and None where no target could. ``libc_version`` is glibc's.
+    ``suffix`` is that of its own extension modules (".cpython-312-x86_64-linux-gnu.so").
+    """
 
     executable: Path
     version: Version
     implementation: str
     roots: tuple[Path, ...]
+    os: str = ""
+    arch: str = ""
+    libc: str | None = None
+    libc_version: tuple[int, int] | None = None
+    suffix: str = ""
+    free_threaded: bool = False
 
     @property
     def label(self) -> str:
         """As a build record names it ("cpython 3.12.1")."""
         return f"{self.implementation} {self.version}"
+
+    @property
+    def abi(self) -> str:
+        """The interpreter and platform that its compiled wheels are for ("cpython 3.13t, linux x86_64 glibc 2.36")."""
+        threads = "t" if self.free_threaded else ""
+        floor = f" {self.libc_version[0]}.{self.libc_version[1]}" if self.libc_version else ""
+        libc = f" {self.libc}{floor}" if self.libc else ""
+        return f"{self.implementation} {self.version.major}.{self.version.minor}{threads}, {self.os} {self.arch}{libc}"
 
 
 @functools.lru_cache(maxsize=32)
@@ -64,9 +96,37 @@ def ask(python: Path) -> Interpreter:
             version=Version(answer["version"]),
             implementation=str(answer["implementation"]),
             roots=tuple(Path(root) for root in answer["roots"]),
+            **_platform(answer),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise NoPython("it is no Python that answers", where=str(python)) from error
+
+
+_SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_MACHINES = {"amd64": "x86_64", "i386": "i686", "i586": "i686", "armv8l": "armv7l"}
+# What a 32-bit Python on a 64-bit kernel is built for.
+_NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
+
+
+def _platform(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What the answer says of the platform, in the words of a target."""
+    system = _SYSTEMS.get(str(answer.get("system")), "")
+    arch = str(answer.get("machine", "")).lower()
+    arch = _MACHINES.get(arch, arch)
+    if answer.get("bits") == 32:
+        arch = _NARROW.get(arch, arch)
+    if system == "windows" and arch == "i686":
+        arch = "x86"
+    glibc = re.fullmatch(r"glibc (\d+)\.(\d+).*", str(answer.get("libc") or ""))
+    libc = None if system != "linux" else "glibc" if glibc else "musl"
+    return {
+        "os": system,
+        "arch": arch,
+        "libc": libc,
+        "libc_version": (int(glibc[1]), int(glibc[2])) if glibc else None,
+        "suffix": str(answer.get("suffix", "")),
+        "free_threaded": bool(answer.get("free_threaded")),
+    }
 
 
 def fitting(requires_python: SpecifierSet | None, *, preferred: Path, uv: Uv, stop: Cancellation, wanted_by: str) -> Interpreter:
@@ -77,14 +137,7 @@ def fitting(requires_python: SpecifierSet | None, *, preferred: Path, uv: Uv, st
     interpreter = ask(preferred)
     if _allowed(requires_python, interpreter):
         return interpreter
-    others = []
-    for path in _installed(uv, preferred.parent, stop):
-        try:
-            other = ask(path)
-        except NoPython:
-            continue
-        if other.implementation == "cpython" and _allowed(requires_python, other):
-            others.append(other)
+    others = [other for other in installed(uv, preferred, stop) if other.implementation == "cpython" and _allowed(requires_python, other)]
     if not others:
         raise NoPython(
             f"it wants Python {requires_python}, and this is {interpreter.version}; no other here fits",
@@ -92,6 +145,20 @@ def fitting(requires_python: SpecifierSet | None, *, preferred: Path, uv: Uv, st
             hint=f"install a Python {requires_python} (any place where uv finds it will do)",
         )
     return max(others, key=lambda other: (not other.version.is_prerelease, other.version, str(other.executable)))
+
+
+def installed(uv: Uv, preferred: Path, stop: Cancellation) -> tuple[Interpreter, ...]:
+    """Every Python of this machine that runs, each once, ``preferred`` first, then the newest first."""
+    found: dict[Path, Interpreter] = {}
+    for path in (preferred, *_installed(uv, preferred.parent, stop)):
+        try:
+            interpreter = ask(path)
+        except NoPython:
+            continue
+        found.setdefault(interpreter.executable, interpreter)
+    first, rest = list(found.values())[:1], list(found.values())[1:]
+    rest.sort(key=lambda one: (not one.version.is_prerelease, one.version, str(one.executable)), reverse=True)
+    return (*first, *rest)
 
 
 def _allowed(requires_python: SpecifierSet | None, interpreter: Interpreter) -> bool:
