@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hardtack import InputRequest
+from hardtack import IndexFlags, InputRequest
 from hardtack.errors import HardtackError, IndexFault, StaleLock, UsageError
 from tests.scenarios.yard import LINUX, MAC, WINDOWS, Yard, codes, errors, proven, taken, versions
 from tests.support.archives import make_wheel, sha256
+from tests.support.loopback import LoopbackIndex
 
 BOTH = (LINUX, WINDOWS)
 
@@ -277,25 +278,22 @@ class TestStandIns:
         (yard.project / "pyproject.toml").unlink()
         return yard.write("pylock.toml", dead(exported, yard))
 
-    def settings(self, yard: Yard) -> None:
+    @pytest.fixture(autouse=True)
+    def settings(self, yard: Yard, second: LoopbackIndex) -> None:
+        """The index that stands in serves nothing else; the default one is empty."""
         yard.write(
             "hardtack.toml",
-            f'[[index]]\nname = "mirror"\nurl = "{yard.index.url}"\ndefault = true\n'
-            'stands-in-for = ["https://files.unreachable.invalid/"]\n',
+            f'[[index]]\nname = "mirror"\nurl = "{yard.index.url}"\nexplicit = true\n'
+            'stands-in-for = ["https://files.unreachable.invalid/"]\n'
+            f'[[index]]\nname = "main"\nurl = "{second.url}"\ndefault = true\n',
         )
 
     def test_files_are_found_by_name_and_hash(self, yard: Yard, lock_file: Path) -> None:
-        self.settings(yard)
-        from hardtack import IndexFlags
-
         result = yard.build(targets=BOTH, indexes=IndexFlags(retries=0))
         proven(result)
         assert taken(result)[LINUX] == {"top-1.0-py3-none-any.whl", "leaf-1.0-py3-none-any.whl"}
 
     def test_another_file_of_that_name_is_not_it(self, yard: Yard, lock_file: Path) -> None:
-        from hardtack import IndexFlags
-
-        self.settings(yard)
         yard.wheel("leaf", files={"leaf/evil.py": b"\n"})
         result = yard.build(targets=BOTH, indexes=IndexFlags(retries=0))
         assert not result.passed
@@ -335,11 +333,7 @@ def test_an_index_that_fails_is_not_one_without_the_project(yard: Yard, status: 
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_failing_first_index_does_not_lead_to_the_second(yard: Yard, second: object, status: int) -> None:
-    from hardtack import IndexFlags
-    from tests.support.loopback import LoopbackIndex
-
-    assert isinstance(second, LoopbackIndex)
+def test_a_failing_first_index_does_not_lead_to_the_second(yard: Yard, second: LoopbackIndex, status: int) -> None:
     yard.wheel("corp", "1.0")
     yard.wheel("corp", "9.0", index=second)
     flags = IndexFlags(index_url=second.url, extra_index_urls=(yard.index.url,), retries=0)

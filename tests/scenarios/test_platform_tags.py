@@ -139,7 +139,14 @@ def test_plain_linux_wheels_only_where_it_is_said(yard: Yard) -> None:
 
 def test_uv_takes_the_same_for_each_platform_that_it_can_name(yard: Yard) -> None:
     """A wheelhouse with all of them: uv, asked for each target, installs the very file that our list names."""
-    tags = ["manylinux_2_17_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_aarch64", "macosx_11_0_arm64", "win_amd64", "musllinux_1_2_x86_64"]
+    tags = [
+        "manylinux_2_17_x86_64",
+        "manylinux_2_28_x86_64",
+        "manylinux_2_17_aarch64",
+        "macosx_11_0_arm64",
+        "win_amd64",
+        "musllinux_1_2_x86_64",
+    ]
     for tag in tags:
         yard.wheel("fast", tag=f"cp312-cp312-{tag}", files={"fast/tag.txt": tag.encode()})
     yard.wheel("fast", files={"fast/tag.txt": b"any"})

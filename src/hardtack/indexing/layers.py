@@ -271,7 +271,7 @@ def _pip_keyring(value: str | None) -> str | None:
 
 
 def _texts(value: object) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list | tuple) else []
 
 
 def _tables(value: object) -> list[Mapping[str, Any]]:
