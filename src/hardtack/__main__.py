@@ -8,10 +8,15 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from hardtack.cli.main import run
+    try:
+        from hardtack.cli.main import run
 
-    spare_the_collector()
-    sys.exit(run())
+        spare_the_collector()
+        code = run()
+    except KeyboardInterrupt:
+        # Before the verb took the signal over, or after it was done.
+        code = 130
+    sys.exit(code)
 
 
 def spare_the_collector() -> None:

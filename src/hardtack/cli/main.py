@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from hardtack.errors import Cancelled, HardtackError
+from hardtack.errors import Cancelled, HardtackError, InputError
 from hardtack.system.files import DiskFault
 from hardtack.version import __version__
 
@@ -112,17 +112,20 @@ def _run(args: list[str], *, as_json: bool) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
             raise  # standard output
-        render_error(_unforeseen(error), as_json=as_json)
-        return 1
+        unforeseen = _unforeseen(error)
+        render_error(unforeseen, as_json=as_json)
+        return unforeseen.exit_code
     return int(code or 0)
 
 
 def _unforeseen(error: Exception) -> HardtackError:
     """What no room gave words of its own to: the system's refusals as they are, anything else as the fault of ours that it is."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return DiskFault(error.strerror or str(error), where=os.fsdecode(error.filename))
     if os.environ.get("HARDTACK_TRACEBACK"):
         traceback.print_exception(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return DiskFault(error.strerror or str(error), where=os.fsdecode(error.filename))
+    if isinstance(error, RecursionError):
+        return InputError("something that was given is nested too deeply to be read", hint="HARDTACK_TRACEBACK=1 shows where it is read")
     return HardtackError(
         f"a fault in hardtack itself: {type(error).__name__}: {error}",
         hint="please report it, with what HARDTACK_TRACEBACK=1 in the environment shows",

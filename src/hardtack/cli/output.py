@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _PIPE_WIDTH = 4096
+_LONG_LINE = 3000
 
 
 def console(*, stderr: bool = True) -> Console:
@@ -39,10 +40,15 @@ def render_error(error: HardtackError, *, as_json: bool, slug: str | None = None
     from rich.text import Text
 
     out = console()
-    out.print(Text.assemble(("error: ", "bold red"), str(error)))
+    out.print(Text.assemble(("error: ", "bold red"), _bounded(str(error))))
     if error.hint:
-        out.print(Text.assemble(("  help: ", "bold cyan"), error.hint))
+        out.print(Text.assemble(("  help: ", "bold cyan"), _bounded(error.hint)))
     sys.stderr.flush()
+
+
+def _bounded(text: str) -> str:
+    """The text, each line cut where no person reads on (a file of one line, taken for a name)."""
+    return "\n".join(line if len(line) <= _LONG_LINE else f"{line[:_LONG_LINE]}... ({len(line)} characters)" for line in text.split("\n"))
 
 
 def plural(count: int, noun: str, several: str | None = None) -> str:

@@ -93,6 +93,10 @@ def _from_named(named: Requirement, folders: tuple[Path, ...], *, editable: bool
     if named.url is None:
         return ReadLine(requirement=named)
     url = named.url
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"{without_login(url)!r} is not a URL: {error}") from None
     if not urlsplit(url).scheme or re.match(r"^[A-Za-z]:[\\/]", url):
         # `name @ ./folder`: not in PEP 508's grammar, but every installer takes it.
         path = _find(url, folders)
@@ -338,4 +342,4 @@ def _first_line(error: Exception) -> str:
 def _advice(text: str) -> str | None:
     if re.search(r"[A-Za-z0-9\]]\s*=[^=]", text) and not re.search(r"[=!<>~]=|[<>@]", text):
         return "a version is pinned with =="
-    return None
+    return "a requirement is written as name[extra]>=1.0 ; python_version < '3.13'"
