@@ -145,7 +145,7 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 10) -> None:
 
 
 def children_of(account: Account) -> list[str]:
-    """The command lines of all running processes that have this account's home in their environment (Linux)."""
+    """The command lines of all running processes that have a path of this account's in their environment or arguments (Linux)."""
     return [line for _, line in _processes(account)]
 
 
@@ -165,7 +165,7 @@ def _processes(account: Account) -> list[tuple[bytes, str]]:
             state = (place / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if str(account.home).encode() in environment and state != "Z":
+        if any(str(path) in line or str(path).encode() in environment for path in (account.home, account.cache)) and state != "Z":
             found.append((environment, line))
     return found
 
