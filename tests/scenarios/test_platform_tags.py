@@ -85,7 +85,7 @@ def test_a_stable_abi_is_not_loaded_by_free_threaded_builds(yard: Yard) -> None:
     gaps = [finding for finding in result.findings if finding.target == FREE and finding.code == "no-file"]
     assert gaps
     assert "fast-1.0-cp39-abi3" in gaps[0].instead[0]
-    assert gaps[0].required_by == ("the command line: fast",)
+    assert gaps[0].required_by == ("the command line asks for fast",)
     assert not yard.wheelhouse.exists()
 
 

@@ -239,7 +239,7 @@ class _Loop:
         packages: list[LockedPackage] = []
         for members in self._classes:
             names = frozenset(target.name for target in members.targets)
-            gaps: dict[str, str] = {}
+            gaps: dict[str, str | None] = {}
             answer: Resolution | NoSolution = failure
             for _ in range(_MOST_UNBUILT):
                 excludes = (*self._question.excludes, *gaps)
@@ -256,18 +256,18 @@ class _Loop:
             packages += [replace(self._unserved(name, version), targets=names) for name, version in gaps.items()]
         return tuple(packages)
 
-    def _unserved(self, name: str, version: str) -> LockedPackage:
-        """A version that has no wheel for some class, with the files that it has, for the plan to say why none of them fits."""
-        offered = self._availability(name, self._pinned(name)).get(Version(version), ())
+    def _unserved(self, name: str, stated: str | None) -> LockedPackage:
+        """A version that has no wheel for some class (the newest where none is stated), with its files: the plan says why none fits."""
+        versions = self._availability(name, self._pinned(name))
+        version = Version(stated) if stated is not None else max(versions, default=None)
+        offered = versions.get(version, ()) if version is not None else ()
         wheels = tuple(
             LockedFile(filename=file.filename, url=file.url, sha256=file.sha256, size=file.size, index=file.index, hash_source="index")
             for file in offered
             if file.filename.endswith(".whl")
         )
         index = offered[0].index if offered else None
-        return LockedPackage(
-            name=name, version=Version(version), index=index, wheels=wheels, note="no wheel of it fits, and it has no source"
-        )
+        return LockedPackage(name=name, version=version, index=index, wheels=wheels, note="no wheel of it fits, and it has no source")
 
     def _improve(
         self, kept: list[_Constraint], proposals: list[_Constraint], before: set[tuple[str, str]]

@@ -66,11 +66,12 @@ class NeedsMetadata:
 class NoSolution:
     """The requirements contradict each other, or name something that no index has; ``explanation`` is the resolver's own.
 
-    ``wheelless``: (normalised name, version) of what the resolver gave up on because none of its wheels fits and it has no source.
+    ``wheelless``: (normalised name, version where it was one) of what the resolver gave up on because none of its wheels fits and it has
+    no source.
     """
 
     explanation: str
-    wheelless: tuple[tuple[str, str], ...] = ()
+    wheelless: tuple[tuple[str, str | None], ...] = ()
 
 
 class Resolver(Protocol):

@@ -34,7 +34,12 @@ _CHATTER = (
     "hint: While the active Python version",
 )
 _UNREACHED = ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
-_WHEELLESS = re.compile(r"^hint: (?:Wheels are available for|You're on .* but) `([^`]+)` \(v([^)]+)\)", re.MULTILINE)
+_WHEELLESS = re.compile(
+    r"(?:^|[ (])(?:all versions of )?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)(?:(?P<operator>==|[<>]=?)(?P<version>\S+))?"
+    r" (?:has|have) no (?:`[^`]*`-compatible )?wheels",
+    re.MULTILINE,
+)
+_HINTED = re.compile(r"^hint: Wheels are available for `([^`]+)` \(v([^)]+)\)", re.MULTILINE)
 _UNBUILT = re.compile(r"Failed to (?:build|download and build|fetch|resolve)[^`]*`([^`@= ]+)\s*(?:==|@)\s*([^`]+)`")
 # uv says in its log alone that it was refused a project, and goes on as if there were none (401 and 403, without ignore-error-codes).
 _LOG_REFUSALS = "off,uv_client::registry_client=debug"
@@ -213,13 +218,25 @@ def _failure(completed: Completed) -> NeedsMetadata | NoSolution:
     if GUARD_WORDS in words and (match := _UNBUILT.search(words)):
         return NeedsMetadata(name=canonicalize_name(match[1]), version=match[2].strip())
     if "No solution found" in words:
-        wheelless = tuple((canonicalize_name(match[1]), match[2]) for match in _WHEELLESS.finditer(words))
-        return NoSolution(explanation=words, wheelless=tuple(dict.fromkeys(wheelless)))
+        return NoSolution(explanation=words, wheelless=_wheelless(words))
     if any(
         sign in words for sign in ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
     ):
         raise IndexFault(f"uv could not reach an index while locking: {words}", hint="-v shows the indexes in use and where they came from")
     raise LockError(f"uv could not lock the requirements: {words}")
+
+
+def _wheelless(words: str) -> tuple[tuple[str, str | None], ...]:
+    """What uv says has no wheel that fits, with the one version that it speaks of or, in its hints, knows best."""
+    versions: dict[str, str | None] = {}
+    for match in _WHEELLESS.finditer(words):
+        exact = match["version"] if match["operator"] == "==" else None
+        name = canonicalize_name(match["name"])
+        versions[name] = versions.get(name) or exact
+    for match in _HINTED.finditer(words):
+        name = canonicalize_name(match[1])
+        versions[name] = versions.get(name) or match[2]
+    return tuple(versions.items())
 
 
 def _words(completed: Completed) -> str:

@@ -166,7 +166,7 @@ def _summary(verdict: Verdict) -> dict[str, object]:
 
 def _folded(findings: Sequence[Finding]) -> list[Finding]:
     """One finding where a gap is told twice: why nothing serves the target, and, from the proof, who asks for it."""
-    causes = {
+    causes: dict[tuple[str | None, str | None], Finding] = {
         (finding.package, finding.target): finding
         for finding in findings
         if finding.severity is Severity.ERROR and finding.package and finding.target and finding.code != "missing"
