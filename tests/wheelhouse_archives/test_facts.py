@@ -9,7 +9,7 @@ import pytest
 from hardtack.errors import Cancelled
 from hardtack.model.wheel import BadWheel, WheelFacts
 from hardtack.system.cancellation import Cancellation
-from hardtack.wheelhouse.facts import FactsCache, inspect_all
+from hardtack.wheelhouse.facts import FactsCache, digests, inspect_all
 from hardtack.wheelhouse.inspect import inspect_wheel
 from hardtack.wheelhouse.limits import Limits
 from tests.support.archives import make_wheel, sha256
@@ -88,3 +88,14 @@ def test_it_can_be_stopped(tmp_path: Path) -> None:
     stop.cancel()
     with pytest.raises(Cancelled):
         list(inspect_all([stored(tmp_path, "demo")], FactsCache(tmp_path / "cache"), stop=stop))
+
+
+def test_digests_are_of_the_files_and_can_be_stopped(tmp_path: Path) -> None:
+    contents = {tmp_path / f"{size}.bin": bytes(range(256)) * size for size in (0, 3, 5000, 1)}
+    for path, data in contents.items():
+        path.write_bytes(data)
+    assert digests(contents) == {path: sha256(data) for path, data in contents.items()}
+    stop = Cancellation()
+    stop.cancel()
+    with pytest.raises(Cancelled):
+        digests(contents, stop=stop)

@@ -106,6 +106,22 @@ def inspect_all(
         yield facts
 
 
+def digests(paths: Iterable[Path], *, jobs: int = 2, stop: Cancellation | None = None) -> dict[Path, str]:
+    """The sha256 of each file, read by ``jobs`` threads, the largest first."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    stop = stop or Cancellation()
+
+    def digest(path: Path) -> str:
+        stop.check()
+        with open(path, "rb", buffering=0) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    ordered = sorted(paths, key=lambda path: path.stat().st_size, reverse=True)
+    with ThreadPoolExecutor(jobs, thread_name_prefix="digest") as pool:
+        return dict(zip(ordered, pool.map(digest, ordered), strict=True))
+
+
 def _encode(facts: WheelFacts | BadWheel, size: int) -> bytes:
     row: dict[str, Any] = {
         "filename": facts.filename,

@@ -18,7 +18,7 @@ from hardtack.system.cancellation import Cancellation
 from hardtack.system.uv import find_uv
 from hardtack.targets.catalog import from_description
 from hardtack.verifying.integrity import check_files
-from hardtack.wheelhouse.facts import FactsCache, inspect_all
+from hardtack.wheelhouse.facts import FactsCache, digests, inspect_all
 from hardtack.wheelhouse.layout import file_paths, read_wheelhouse
 from hardtack.wheelhouse.store import Store
 from hardtack.workflow.proving import Shelf, prove
@@ -110,11 +110,10 @@ def _each_copy(manifest: Manifest) -> list[ManifestFile]:
 def _judge(folder: Path, wheels: Collection[str], cache: Path, reporter: Reporter, stop: Cancellation) -> dict[str, WheelFacts | BadWheel]:
     files = []
     paths: dict[tuple[str, str], list[str]] = {}
-    for name in sorted(wheels):
-        path = folder / name
-        if not path.is_file():
-            continue
-        digest = _digest(path, stop)
+    there = {name: folder / name for name in sorted(wheels) if (folder / name).is_file()}
+    found = digests(there.values(), stop=stop)
+    for name, path in there.items():
+        digest = found[path]
         if (digest, path.name) not in paths:
             files.append((path, path.name, digest))
         paths.setdefault((digest, path.name), []).append(name)
@@ -129,12 +128,6 @@ def _distrust(folder: Path, files: Sequence[ManifestFile], found: Mapping[str, W
     for file in files:
         if (answer := found.get(file.path)) is not None and answer.sha256 != file.sha256:
             store.doubt(file.sha256)
-
-
-def _digest(path: Path, stop: Cancellation) -> str:
-    stop.check()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _generated(folder: Path, manifest: Manifest) -> list[Finding]:
