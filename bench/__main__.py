@@ -1,46 +1,79 @@
-"""``python -m bench fetch|again [--workload S|M|L] [--json FILE]``: see README.md."""
+"""``python -m bench all|fetch|again|judge|lock|startup|growth [--workload S|M|L] [--json FILE]``: see README.md."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.again import bench_again
+from bench.again import bench_again, bench_judge
 from bench.fetching import bench_fetch
-from bench.registry import Unavailable, prepare, serving
+from bench.growth import bench_growth
+from bench.locking import bench_lock
+from bench.registry import Registry, Unavailable, prepare, serving
+from bench.report import Figures, Report
+from bench.startup import bench_startup
 from hardtack.system.environ import cache_dir, variables
 
 ROUNDS = {"S": 5, "M": 3, "L": 3}
+_SERVED: dict[str, Callable[..., Report]] = {"fetch": bench_fetch, "again": bench_again, "judge": bench_judge}
+_STAGES = (*_SERVED, "lock", "startup", "growth")
 
 
 def main() -> int:
     """0 when measured or skipped with a reason, 1 when a contender failed. A goal that is missed is shown, not failed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("stage", choices=["fetch", "again"])
+    parser.add_argument("stage", choices=["all", *_STAGES], nargs="?", default="all")
     parser.add_argument("--workload", choices=list(ROUNDS), default="S")
     parser.add_argument("--rounds", type=int, help="how often each contender runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where wheels are kept between runs [default: bench, beside the cache]")
     arguments = parser.parse_args()
     data = (arguments.data or cache_dir(None, variables()) / "bench").absolute()
-    rounds = arguments.rounds or ROUNDS[arguments.workload]
-    measure = {"fetch": bench_fetch, "again": bench_again}[arguments.stage]
-    try:
-        wheels = prepare(arguments.workload, data)
-        with serving(wheels, data) as registry:
-            report = measure(registry, data, workload=arguments.workload, rounds=rounds)
-    except Unavailable as reason:
-        sys.stderr.write(f"skipped: {reason}\n")
-        return 0
-    except RuntimeError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(report.as_table())
+    stages = _STAGES if arguments.stage == "all" else (arguments.stage,)
+    documents = []
+    failed = False
+    for stage in stages:
+        try:
+            for report in _measured(stage, arguments.workload, data, arguments.rounds or ROUNDS[arguments.workload]):
+                sys.stdout.write(f"{report.as_table()}\n{_circumstances()}\n\n")
+                sys.stdout.flush()
+                documents.append({**report.as_json(), "load": _load(), "cpus": os.cpu_count()})
+        except Unavailable as reason:
+            sys.stderr.write(f"{stage} skipped: {reason}\n")
+        except RuntimeError as error:
+            sys.stderr.write(f"{error}\n")
+            failed = True
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
-    return 0
+        arguments.json.write_text(json.dumps(documents[0] if arguments.stage != "all" and documents else documents, indent=2) + "\n")
+    return 1 if failed else 0
+
+
+def _measured(stage: str, workload: str, data: Path, rounds: int) -> Iterator[Report | Figures]:
+    if stage == "startup":
+        yield bench_startup(data, rounds=2 * rounds)
+    elif stage == "growth":
+        yield bench_growth(rounds=min(rounds, 2))
+    elif stage == "lock":
+        yield bench_lock(data, workload=workload, rounds=rounds)
+    else:
+        registry: Registry
+        with serving(prepare(workload, data), data) as registry:
+            yield _SERVED[stage](registry, data, workload=workload, rounds=rounds)
+
+
+def _load() -> float | None:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def _circumstances() -> str:
+    load = _load()
+    words = f", load {load:.1f} at the end" if load is not None else ""
+    return f"({os.cpu_count()} cores{words}, {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC)"
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Report:
         """Markdown, as docs/benchmarks.md has it."""
         first = self.rows[0].sample
         lines = [
-            f"### {self.title} (workload {self.workload})",
+            f"### {self.title}{f' (workload {self.workload})' if self.workload else ''}",
             "",
             "| | wall s | CPU s | peak MB | wall, hardtack = 1 |",
             "|---|---|---|---|---|",
