@@ -25,6 +25,7 @@ from hardtack.model.requirements import FormatControl, IndexPin, Origin, RootReq
 class Project:
     """What a pyproject.toml asks for. ``dependency_files``: requirements files that a dynamic field is read from, with their extra.
 
+    ``is_package``: a wheel of the project itself can be made, with ``build_requires`` (PEP 518).
     ``exclude_newer`` is an RFC 3339 time or a date. ``not_obeyed``: words on each of uv's settings that would choose other versions.
     """
 
@@ -47,6 +48,8 @@ class Project:
     formats: FormatControl = field(default_factory=FormatControl)
     exclude_newer: str | None = None
     not_obeyed: tuple[str, ...] = ()
+    build_requires: tuple[RootRequirement, ...] = ()
+    is_package: bool = False
     is_project: bool = True
 
 
@@ -226,10 +229,33 @@ def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str) -> Proje
         formats=_formats(workspace_uv, reading),
         exclude_newer=exclude_newer,
         not_obeyed=tuple(f"{place}: tool.uv.{words}" for words in _not_obeyed(workspace_uv, exclude_newer)),
+        build_requires=_build_requires(tables, reading),
+        is_package=_is_package(tables, uv, tool),
         is_project=bool(project or poetry or groups),
     )
     raise_together(reading.errors)
     return read
+
+
+def _is_package(tables: Mapping[str, Any], uv: Mapping[str, Any], tool: Mapping[str, Any]) -> bool:
+    """False for a "virtual" project: one that states no build system, or that uv, Poetry or PDM are told not to build."""
+    if isinstance(uv.get("package"), bool):
+        return bool(uv["package"])
+    poetry, pdm = tool.get("poetry"), tool.get("pdm")
+    if isinstance(poetry, dict) and poetry.get("package-mode") is False:
+        return False
+    if isinstance(pdm, dict) and pdm.get("distribution") is False:
+        return False
+    return "build-system" in tables
+
+
+def _build_requires(tables: Mapping[str, Any], reading: _Reading) -> tuple[RootRequirement, ...]:
+    system = tables.get("build-system")
+    if not isinstance(system, dict) or not isinstance(system.get("requires"), list):
+        return ()
+    key = "build-system.requires"
+    found = [requirement for text in system["requires"] if (requirement := reading.requirement(text, key))]
+    return tuple(RootRequirement(requirement=one, origin=reading.origin(key), scope="development") for one in found if one.url is None)
 
 
 def _expanded(

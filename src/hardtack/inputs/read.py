@@ -14,7 +14,7 @@ from hardtack.errors import InputError
 from hardtack.inputs.configuration import Configuration
 from hardtack.inputs.detect import Detected, compiled_from, counterpart, detect, is_pylock, scope_of
 from hardtack.inputs.pyproject import Project, read_pyproject, workspace_root
-from hardtack.inputs.requirement_line import read_line
+from hardtack.inputs.requirement_line import name_of_wheel, read_line
 from hardtack.inputs.requirements_file import RequirementsFiles, read_requirements_files
 from hardtack.inputs.script import read_script
 from hardtack.inputs.text import raise_together, shown
@@ -28,7 +28,8 @@ class InputRequest:
     """What the user gave. Nothing but ``project_dir`` (None: the working folder): what lies there is detected.
 
     ``extras`` and ``groups``: None takes the configuration's, else no extra and the default groups; given groups replace the default ones;
-    "all" is every one, unless one is named so. ``use_lock`` False leaves lock files aside.
+    "all" is every one, unless one is named so. ``use_lock`` False leaves lock files aside. ``project``: the project's own wheel is wanted
+    too (``project_wheel``, or built from its folder), and with ``build_requirements`` what its build-system.requires.
     """
 
     requirement_files: tuple[Path | str, ...] = ()
@@ -43,6 +44,9 @@ class InputRequest:
     all_groups: bool = False
     sets: frozenset[str] = _BOTH
     use_lock: bool = True
+    project: bool = True
+    project_wheel: Path | None = None
+    build_requirements: bool = True
 
 
 def read_inputs(
@@ -82,7 +86,7 @@ def read_inputs(
             if not root.hashes
         ]
     raise_together(inputs.errors)
-    _check_something(inputs, read)
+    _check_something(inputs, read, request)
     return _joined(inputs, read, request, configuration)
 
 
@@ -100,6 +104,7 @@ class _Inputs:
     setup: tuple[Path, ...] = ()
     foreign: tuple[Path, ...] = ()
     locked: bool = False
+    whole: Project | None = None
 
     def project(self, path: Path, *, plain: bool = True) -> Project | None:
         """Read a pyproject.toml; without ``plain``, only its extras and groups count."""
@@ -124,7 +129,8 @@ def _given(inputs: _Inputs, request: InputRequest) -> None:
         path = inputs.base / location
         if name == "pyproject.toml":
             whole_project = True
-            if inputs.project(path) is not None:
+            if (project := inputs.project(path)) is not None:
+                inputs.whole = inputs.whole or project
                 inputs.found.append(FoundInput(path=path, kind="pyproject"))
         elif is_pylock(name) or name == "uv.lock":
             _explicit_lock(inputs, path)
@@ -166,7 +172,8 @@ def _explicit_lock(inputs: _Inputs, location: Path) -> None:
             return
         inputs.locked = True
         inputs.found.append(FoundInput(path=path, kind="uv.lock", why="obeyed"))
-        if inputs.project(pyproject) is not None:
+        if (project := inputs.project(pyproject)) is not None:
+            inputs.whole = inputs.whole or project
             inputs.found.append(FoundInput(path=pyproject, kind="pyproject", why="for what it selects; uv.lock has the versions"))
     elif is_pylock(path.name):
         inputs.locked = True
@@ -183,7 +190,7 @@ def _detected(inputs: _Inputs, detected: Detected, *, use_lock: bool) -> None:
     if detected.pyproject is not None:
         project = inputs.project(detected.pyproject)
         if project is not None:
-            project = _note_project(inputs, detected.pyproject, project, lock)
+            project = inputs.whole = _note_project(inputs, detected.pyproject, project, lock)
     for path, kind in [(path, "requirements") for path in detected.requirements] + [(path, "constraints") for path in detected.constraints]:
         why = _why_not(inputs, path, project, lock)
         if why:
@@ -288,8 +295,36 @@ def _read_files(inputs: _Inputs, environment: Mapping[str, str], fetch_text: Cal
     return read
 
 
-def _check_something(inputs: _Inputs, read: RequirementsFiles) -> None:
-    dynamic = [project for project in inputs.projects if "dependencies" in project.dynamic]
+def _project_roots(inputs: _Inputs, request: InputRequest) -> tuple[RootRequirement, ...]:
+    """The project itself, and with each of its extras, as what is asked for; nothing where it is no package or not wanted."""
+    project = inputs.whole
+    if project is None or project.name is None or not request.project or "runtime" not in request.sets:
+        return ()
+    place = project.folder
+    if request.project_wheel is not None:
+        place = (inputs.base / request.project_wheel).absolute()
+        if not place.is_file() or name_of_wheel(place) != project.name:
+            raise InputError(
+                f"it is no wheel of {project.name}" if place.is_file() else "there is no such file",
+                where=f"--project-wheel {request.project_wheel}",
+            )
+    elif not project.is_package:
+        return ()
+    origin = Origin(place=shown(project.folder / "pyproject.toml", inputs.base), key="project")
+    texts: list[tuple[str, str | None]] = [(project.name, None), *((f"{project.name}[{extra}]", extra) for extra in sorted(project.extras))]
+    return tuple(RootRequirement(requirement=Requirement(text), origin=origin, path=place, extra=extra) for text, extra in texts)
+
+
+def _build_roots(inputs: _Inputs, request: InputRequest) -> tuple[RootRequirement, ...]:
+    project = inputs.whole
+    if project is None or not project.is_package or not request.build_requirements or "development" not in request.sets:
+        return ()
+    return project.build_requires
+
+
+def _check_something(inputs: _Inputs, read: RequirementsFiles, request: InputRequest) -> None:
+    built = inputs.whole if _project_roots(inputs, request) else None
+    dynamic = [project for project in inputs.projects if "dependencies" in project.dynamic and project is not built]
     if dynamic and not inputs.locked and not read.roots:
         raise InputError(
             "its dependencies are dynamic: only running its build backend tells them",
@@ -331,7 +366,8 @@ def _joined(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, con
     selected_extras = _select("extra", request.extras, configuration.extras, request.all_extras, extras, frozenset(), errors)
     selected_groups = _select("group", request.groups, configuration.groups, request.all_groups, groups, defaults, errors)
     raise_together(errors)
-    roots = [*(root for project in projects for root in project.roots), *read.roots, *inputs.roots]
+    own, tools = _project_roots(inputs, request), _build_roots(inputs, request)
+    roots = [*(root for project in projects for root in project.roots), *read.roots, *inputs.roots, *own, *tools]
     if "runtime" not in request.sets:
         selected_extras = frozenset()
     if "development" not in request.sets:
@@ -374,6 +410,8 @@ def _joined(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, con
         selected_extras=selected_extras,
         selected_groups=selected_groups,
         dynamic=tuple(dict.fromkeys(item for project in projects for item in project.dynamic)),
+        project_roots=own,
+        build_roots=tools,
         notes=(*inputs.notes, *read.notes, *(() if locked else (note for project in projects for note in project.not_obeyed))),
     )
 

@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from hardtack.errors import InputError
 from hardtack.inputs.text import MAX_BYTES, read_bounded, read_toml, without_login
@@ -241,6 +241,12 @@ def _name_of_path(path: Path) -> str:
     if name is None:
         raise InputError(f"the name of the project in {str(path)!r} is not stated in it", hint=f"write it as `NAME @ {path.as_uri()}`")
     return name
+
+
+def name_of_wheel(path: Path) -> str | None:
+    """The normalised name that a wheel's file name states; None where it is none."""
+    name = _name_of_file(path.name) if path.name.lower().endswith(".whl") else None
+    return canonicalize_name(name) if name is not None else None
 
 
 def name_of_folder(folder: Path) -> str | None:

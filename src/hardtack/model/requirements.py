@@ -98,6 +98,7 @@ class Requirements:
     are declared waivers of the proof). ``project_dir`` is the folder of the pyproject.toml, where there is one; ``project_name`` its
     normalised name. ``extras`` and ``groups`` are all that the project has; the ``selected_`` ones are what the run takes of them, for
     the targets that state no selection of their own. ``dynamic`` names the project's metadata that only a build can tell.
+    ``project_roots`` (the project itself, with each of its extras) and ``build_roots`` (its build-system.requires) are among ``roots``.
     ``prerelease_packages`` may be pre-releases, on top of ``prereleases`` for all. ``exclude_newer`` is an RFC 3339 time or a date.
     ``notes`` are for the user's eyes.
     """
@@ -126,4 +127,6 @@ class Requirements:
     prefer_binary: bool = False
     build_constraints: tuple[RootRequirement, ...] = ()
     exclude_newer: str | None = None
+    project_roots: tuple[RootRequirement, ...] = ()
+    build_roots: tuple[RootRequirement, ...] = ()
     notes: tuple[str, ...] = ()
