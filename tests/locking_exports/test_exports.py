@@ -242,19 +242,19 @@ def test_all_sets_of_the_lock_are_taken() -> None:
 # --- wheelhouses -------------------------------------------------------------------------------------------------------------------
 
 
-def _file(filename: str, digest: str, *targets: str) -> ManifestFile:
-    return ManifestFile(filename=filename, path=filename, sha256=digest, size=1, name="a", version="1", targets=targets, origin="built")
+def _file(filename: str, digest: str, *targets: str, version: str = "1") -> ManifestFile:
+    return ManifestFile(filename=filename, path=filename, sha256=digest, size=1, name="a", version=version, targets=targets, origin="built")
 
 
 def test_a_targets_requirements_have_its_files_alone() -> None:
     manifest = Manifest(
         layout="flat",
         targets={"one": {}, "two": {}},
-        files=(_file("a-1-old.whl", A, "one"), _file("a-1-new.whl", B, "one"), _file("a-1-two.whl", C, "two")),
+        files=(_file("a-1-old.whl", A, "one"), _file("a-1-new.whl", B, "one"), _file("a-2-two.whl", C, "two", version="2")),
         pins=(
             Pin(target="one", name="a", version="1", filename="a-1-old.whl", marker="python_full_version < '3.12.1'"),
             Pin(target="one", name="a", version="1", filename="a-1-new.whl", marker="python_full_version >= '3.12.1'"),
-            Pin(target="two", name="a", version="2", filename="a-1-two.whl"),
+            Pin(target="two", name="a", version="2", filename="a-2-two.whl"),
         ),
     )
     lines = [line for line in target_requirements(manifest, "one").splitlines() if not line.startswith("#")]

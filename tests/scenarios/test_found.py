@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from hardtack import InputRequest
-from tests.scenarios.yard import LINUX, MAC, Yard, errors, versions
+import sys
+from typing import Literal
+
+import pytest
+from uv import find_uv_bin
+
+from hardtack import BuildOptions, InputRequest
+from hardtack.targets.catalog import parse_target
+from tests.scenarios.yard import LINUX, MAC, Yard, errors, proven, versions
 
 _UNTELLABLE = "raise SystemExit('this builds nowhere')"
 
@@ -46,3 +53,29 @@ def test_uvs_exclude_newer_is_obeyed_in_projects_and_in_scripts(yard: Yard) -> N
     block = "".join(f"# {line}\n" for line in f'dependencies = ["thing"]\n{settings}'.splitlines())
     script = yard.write("script.py", f"# /// script\n{block}# ///\n")
     assert versions(yard.plan(inputs=InputRequest(scripts=(script,), project_dir=yard.project))) == {"thing": "1.0"}
+
+
+@pytest.mark.parametrize("layout", ["flat", "by-target"])
+def test_a_host_that_has_more_than_its_target_installs_all_the_same(yard: Yard, layout: Literal["flat", "by-target"]) -> None:
+    """Two targets share a wheelhouse; pip and uv, on a host with the newer libc, chose the other target's wheel and refused its hash."""
+    host = parse_target("host")
+    if host.platform.libc != "glibc":
+        pytest.skip("only on glibc")
+    python, arch = f"{host.python[0]}{host.python[1]}", host.platform.arch
+    for tag in ("2_17", "2_28"):
+        yard.wheel("native", "1.0", tag=f"cp{python}-cp{python}-manylinux_{tag}_{arch}")
+    old = f"py{python}-linux-{arch}-glibc2_17"
+    options = BuildOptions(trial=False, output=yard.wheelhouse, layout=layout)
+    proven(yard.build("native", targets=(old, f"py{python}-linux-{arch}"), options=options))
+
+    links = old if layout == "by-target" else "."
+    exact = ("--no-index", "--no-deps", "--require-hashes", "--find-links", links, "-r", f"requirements.{old}.txt")
+    into = yard.home / "into"
+    by_pip = yard.run(
+        sys.executable, "-m", "pip", "--isolated", "install", "--target", into / "pip", *exact, cwd=yard.wheelhouse, check=False
+    )
+    assert by_pip.returncode == 0, by_pip.stderr
+    by_uv = yard.run(
+        find_uv_bin(), "pip", "install", "--python", sys.executable, "--target", into / "uv", *exact, cwd=yard.wheelhouse, check=False
+    )
+    assert by_uv.returncode == 0, by_uv.stderr

@@ -294,7 +294,11 @@ def _simplify(tree: _Tree, sets: Mapping[str, frozenset[str]]) -> str | bool:
 
 
 def target_requirements(manifest: Manifest, target: str) -> str:
-    """``requirements.<target>.txt``: exactly the wheels of one target by version and sha256, for every pip and uv."""
+    """``requirements.<target>.txt``: exactly the wheels of one target by version and sha256, for every pip and uv.
+
+    A host may have more than its target promises (a newer glibc), and prefer a wheel of the same version that lies there for another
+    target. pip and uv choose before they look at the hashes: where all wheels lie together, each of that version may be the one.
+    """
     digests = {(file.filename, name): file.sha256 for file in manifest.files for name in file.targets}
     links = target if manifest.layout == "by-target" else "."
     lines = [
@@ -307,6 +311,11 @@ def target_requirements(manifest: Manifest, target: str) -> str:
         if pin.target == target:
             key = (pin.name, pin.version, str(Marker(pin.marker)) if pin.marker else "")
             entries.setdefault(key, set()).add(digests[pin.filename, target])
+    if manifest.layout == "flat":
+        own = {digest for stated in entries.values() for digest in stated}
+        for (name, version, _), stated in entries.items():
+            others = {file.sha256 for file in manifest.files if (file.name, file.version) == (name, version)}
+            stated |= others - own
     for (name, version, marker), stated in sorted(entries.items()):
         lines.append(_entry(f"{name}=={version}" + (f" ; {marker}" if marker else ""), stated))
     return "\n".join(lines) + "\n"
