@@ -47,6 +47,8 @@ class WheelName:
     tags: frozenset[Tag]
 
 
+# A lock of thousands of files is planned several times over in one run.
+@lru_cache(maxsize=20_000)
 def read_wheel_name(filename: str) -> WheelName | None:
     """The parts of a wheel's file name, None where no installer could read it.
 
