@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hardtack import BuildOptions
 from hardtack.model.plan import Build, Take
 from tests.scenarios.yard import ARM, LINUX, MAC, OLD_LINUX, WINDOWS, Yard, errors, proven, taken, versions
 
@@ -129,3 +130,15 @@ def test_no_binary_and_only_binary(yard: Yard) -> None:
     assert everything.plan is not None
     assert {entry.package.name: type(entry.decision) for entry in everything.plan.entries} == {"fast": Take, "stone": Build}
     assert taken(everything) == {LINUX: {wheel}}
+
+
+def test_what_lies_in_the_cache_changes_no_answer(yard: Yard) -> None:
+    """The loop's later rounds ask the cache first: an older version that lies there must not win over a better one that does not."""
+    for version, tag in (("1.0", FITS_BOTH), ("2.0", FITS_BOTH), ("3.0", FITS_NEW)):
+        yard.wheel("fast", version, tag=tag, requires=["dep"] if version == "2.0" else [])
+    yard.wheel("dep")
+    other = BuildOptions(output=yard.project / "other", trial=False)
+    proven(yard.build("fast==1.0", targets=(LINUX,), options=other))
+    result = yard.build("fast", targets=(LINUX, OLD_LINUX))
+    proven(result)
+    assert versions(result) == {"fast": "2.0", "dep": "1.0"}

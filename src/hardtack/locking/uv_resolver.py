@@ -32,6 +32,8 @@ _CHATTER = (
     "Resolved ",
     "warning: The `extra-build",
     "hint: While the active Python version",
+    "DEBUG ",
+    "WARN ",
 )
 _UNREACHED = ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
 _WHEELLESS = re.compile(
@@ -45,7 +47,7 @@ _UNBUILT = re.compile(r"Failed to (?:build|download and build|fetch|resolve)[^`]
 _LOG_REFUSALS = "off,uv_client::registry_client=debug"
 _LOG_PAGES = "off,uv_client::cached_client=debug"
 _REFUSED = re.compile(r"Indexes search failed because of status code failure: (.+)")
-_PAGE = re.compile(r"No cache entry for: (\S+)")
+_PAGE = re.compile(r"(?:No cache entry for|Sending fresh GET request for): (\S+)")
 _YANKED = re.compile(r'^warning: `([^`=]+)==([^`]+)` is yanked(?: \(reason: "(.*)"\))?$', re.MULTILINE)
 
 
@@ -74,11 +76,12 @@ class UvResolver:
             guard = self.uv.guard_interpreter(folder / "guard", self.python, stop=self.stop)
             write_bytes(project / "pyproject.toml", tomli_w.dumps(self._pyproject(question)).encode())
             write_bytes(folder / "uv.toml", tomli_w.dumps(self._uv_settings(question)).encode())
-            if question.preferences:
-                write_bytes(project / "uv.lock", self._preferences(question).encode())
             command = ["lock", "--python", str(guard)]
-            locked = self._uv(command, folder, offline=cached or self.uv.offline, log=_LOG_REFUSALS)
-            if locked.code != 0 and cached and not self.uv.offline:
+            self._start(project, question)
+            locked = self._uv(command, folder, offline=cached or self.uv.offline, log=_LOG_PAGES if cached else _LOG_REFUSALS)
+            if cached and not self.uv.offline and (locked.code != 0 or _PAGE.search(locked.stderr)):
+                # What does not lie in the cache does not exist for uv offline: it makes do with older versions that happen to lie there.
+                self._start(project, question)
                 locked = self._uv(command, folder, offline=False, log=_LOG_REFUSALS)
             if refusal := _REFUSED.search(locked.stderr):
                 self._refused(refusal[1], self._uv([*command, "--upgrade"], folder, offline=False, log=_LOG_PAGES))
@@ -92,6 +95,12 @@ class UvResolver:
                 raise LockError(f"uv could not export what it locked: {_words(exported)}")
             lock = read_pylock(exported.stdout, where="uv's export", base=project)
             return Resolution(packages=_completed(lock.packages, state, _yanked(locked.stderr)))
+
+    def _start(self, project: Path, question: Question) -> None:
+        """Lay the lock that uv begins with: the versions to keep, or none."""
+        (project / "uv.lock").unlink(missing_ok=True)
+        if question.preferences:
+            write_bytes(project / "uv.lock", self._preferences(question).encode())
 
     def _uv(self, arguments: Sequence[str], folder: Path, *, offline: bool, log: str | None = None) -> Completed:
         return self.uv.run(arguments, cwd=folder / "project", stop=self.stop, offline=offline, config_file=folder / "uv.toml", log=log)
