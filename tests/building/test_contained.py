@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from hardtack.building.contained import run_contained
-from hardtack.building.sandbox import Launch
+from hardtack.building.sandbox_launch import Launch, Limits
 from hardtack.system.cancellation import Cancellation
 
 
-def run(code: str, log: Path, **limits: int) -> tuple[int, str | None]:
+def run(code: str, log: Path, limits: Limits | None = None) -> tuple[int, str | None]:
     launch = Launch(argv=(sys.executable, "-c", code), environment=dict(os.environ), cwd=log.parent)
-    ended = run_contained(launch, log=log, stop=Cancellation(), timeout=20, **limits)
+    ended = run_contained(launch, log=log, stop=Cancellation(), limits=limits or Limits(seconds=20))
     return ended.code, ended.limit
 
 
@@ -26,7 +26,7 @@ def test_both_streams_are_kept_and_appended(tmp_path: Path) -> None:
 
 def test_an_endless_log_is_ended_and_cut(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    _, limit = run("while True: print('x' * 1000)", log, log_limit=1 << 20)
+    _, limit = run("while True: print('x' * 1000)", log, Limits(seconds=20, log=1 << 20))
     assert limit is not None
     assert "1 MiB" in limit
     assert log.stat().st_size <= 1 << 20

@@ -16,19 +16,20 @@ from packaging.requirements import InvalidRequirement, Requirement
 from hardtack.building.contained import run_contained
 from hardtack.building.environment import BuildEnvironment
 from hardtack.building.hint import hint_for
-from hardtack.building.interpreter import Interpreter
-from hardtack.building.sandbox import Mount, Sandbox
+from hardtack.building.interpreter import Interpreter, folders
+from hardtack.building.sandbox_launch import Limits as Limits
+from hardtack.building.sandbox_launch import Mount, Sandbox
+from hardtack.building.sandbox_system import declare_tools
 from hardtack.errors import BuildFault
 from hardtack.model.wheel import SdistFacts
 from hardtack.system.cancellation import Cancellation
 
 _ANSWER_LIMIT = 16 << 20  # bytes of a hook's answer
 _TAIL_LINES = 20
-_SYSTEM_PATH = "/usr/bin:/bin"
 
 # Folders of a build, at the same place inside whatever their place here: paths leak into compiled files.
-_SOURCE, _OUTPUT, _METADATA, _ENVIRONMENT, _HOME, _TEMPORARY, _ANSWER, _SCRIPTS = (
-    f"/build/{name}" for name in ("source", "output", "metadata", "env", "home", "tmp", "answer", "hooks")
+_SOURCE, _OUTPUT, _METADATA, _ENVIRONMENT, _HOME, _TEMPORARY, _ANSWER, _SCRIPTS, _TOOLS = (
+    f"/build/{name}" for name in ("source", "output", "metadata", "env", "home", "tmp", "answer", "hooks", "tools")
 )
 
 T = TypeVar("T")
@@ -53,13 +54,6 @@ class SourceTree:
     path: Path
     facts: SdistFacts
     root: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a hook may use: ``seconds`` for each call."""
-
-    seconds: float
 
 
 class Backend:
@@ -93,8 +87,12 @@ class Backend:
         self.metadata = work / "metadata"
         self._home = work / "home"
         self._temporary = work / "tmp"
-        for folder in (self.output, self.metadata, self._home, self._temporary):
+        self._shared = work / "shm"
+        for folder in (self.output, self.metadata, self._home, self._temporary, self._shared):
             folder.mkdir(parents=True)
+        self._tools = work / "tools"
+        if os.name != "nt":
+            declare_tools(self._tools)
 
     def use(self, environment: BuildEnvironment) -> None:
         """Run the next hooks in this environment."""
@@ -183,10 +181,14 @@ class Backend:
         # Isolated from the user's site; not -I, which would ignore our PYTHON* settings and those of the hook.
         argv = [inside(python), inside(script), hook, inside(answers)]
         launch = self._sandbox.launch(
-            argv, mounts=mounts, cwd=Path(cwd or self._tree.path), environment={**self._variables(mounts), **more}
+            argv,
+            mounts=mounts,
+            cwd=Path(cwd or self._tree.path),
+            environment={**self._variables(mounts), **more},
+            limits=self._limits,
         )
         self._write(f"--- {hook}\n")
-        ended = run_contained(launch, log=self.log, stop=self._stop, timeout=self._limits.seconds)
+        ended = run_contained(launch, log=self.log, stop=self._stop, limits=self._limits)
         if ended.limit is not None:
             raise self._failed(f"{hook} was ended: {ended.limit}")
         if ended.code != 0:
@@ -220,8 +222,12 @@ class Backend:
             Mount(host=self.metadata, inside=_METADATA, writable=True),
             Mount(host=self._home, inside=_HOME, writable=True),
             Mount(host=self._temporary, inside=_TEMPORARY, writable=True),
+            # Here too, for what asks nobody; on a disk, where it is counted.
+            Mount(host=self._temporary, inside="/tmp", writable=True),  # noqa: S108
+            Mount(host=self._shared, inside="/dev/shm", writable=True),  # noqa: S108
+            *([Mount(host=self._tools, inside=_TOOLS)] if os.name != "nt" else []),
             Mount(host=self._environment.folder, inside=_ENVIRONMENT),
-            *(Mount(host=folder, inside=str(folder)) for folder in _folders(self._interpreter)),
+            *(Mount(host=folder, inside=str(folder)) for folder in folders(self._interpreter)),
         ]
         if answers is not None:
             mounts.append(Mount(host=answers, inside=_ANSWER, writable=True))
@@ -232,8 +238,9 @@ class Backend:
         home = self._sandbox.inside(self._home, mounts)
         temporary = self._sandbox.inside(self._temporary, mounts)
         scripts = self._sandbox.inside(self._environment.python.parent, mounts)
+        path = scripts if os.name == "nt" else f"{scripts}:{self._sandbox.inside(self._tools, mounts)}"
         return {
-            "PATH": scripts if os.name == "nt" else f"{scripts}:{_SYSTEM_PATH}",
+            "PATH": path,
             "HOME": home,
             "USERPROFILE": home,
             "TMPDIR": temporary,
@@ -277,13 +284,3 @@ def read_tail(log: Path, *, limit: int = 64 << 10) -> str:
 def _indented(text: str) -> str:
     lines = [line.rstrip() for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
     return "\n".join(f"    {line[:400]}" for line in lines)
-
-
-def _folders(interpreter: Interpreter) -> list[Path]:
-    """Where a Python lives outside the system's folders. Never its whole prefix, which may be somebody's home."""
-    folders = []
-    for root in interpreter.roots:
-        if root.parts[:2] in ((root.anchor, "usr"), (root.anchor,)):
-            continue
-        folders += [root / name for name in ("bin", "lib", "lib64", "include") if (root / name).is_dir()]
-    return folders

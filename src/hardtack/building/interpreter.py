@@ -129,6 +129,16 @@ def _platform(answer: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def folders(interpreter: Interpreter) -> list[Path]:
+    """Where a Python lives outside the system's folders. Never its whole prefix, which may be somebody's home."""
+    found = []
+    for root in interpreter.roots:
+        if root.parts[:2] in ((root.anchor, "usr"), (root.anchor,)):
+            continue
+        found += [root / name for name in ("bin", "lib", "lib64", "include") if (root / name).is_dir()]
+    return found
+
+
 def fitting(requires_python: SpecifierSet | None, *, preferred: Path, uv: Uv, stop: Cancellation, wanted_by: str) -> Interpreter:
     """``preferred`` where ``requires_python`` allows it, else the newest CPython of this machine that it allows.
 

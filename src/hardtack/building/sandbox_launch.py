@@ -1,0 +1,68 @@
+"""The nouns of a confined process: what it sees, what it may use, and how it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A folder or file of this machine, and the fixed place at which the sandboxed process sees it, where the sandbox can do that."""
+
+    host: Path
+    inside: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a hook may use: ``seconds`` for each call; ``memory`` (of one process, and of all together), ``disk`` and ``log`` in bytes.
+
+    ``disk`` is what its folders may grow by. ``processes`` are its own, ``files`` those that one process may have open.
+    """
+
+    seconds: float
+    memory: int = 8 * GIB
+    disk: int = 16 * GIB
+    processes: int = 1024
+    files: int = 4096
+    log: int = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A command as it is really started. ``kept``: by a keeper, which ends all that it started as soon as its standard input is closed.
+
+    ``writable`` are the folders whose growth counts.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(hash=False)
+    cwd: Path
+    kept: bool = False
+    writable: tuple[Path, ...] = ()
+
+
+class Sandbox(Protocol):
+    """One way to confine a process."""
+
+    @property
+    def name(self) -> str:
+        """What the build record keeps: "bubblewrap", "landlock+seccomp" or "none"."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What this sandbox does not do here, each in a line."""
+
+    def inside(self, path: Path, mounts: Sequence[Mount]) -> str:
+        """Where the confined process sees a path of this machine."""
+
+    def launch(
+        self, argv: Sequence[str], *, mounts: Sequence[Mount], cwd: Path, environment: Mapping[str, str], limits: Limits | None = None
+    ) -> Launch:
+        """The command that runs ``argv`` (in the words of the inside) confined to ``mounts``, with exactly this environment."""
