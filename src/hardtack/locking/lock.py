@@ -38,9 +38,10 @@ class LockSettings:
     """What steers a lock besides the requirements.
 
     ``previous`` is kept where nothing speaks against it, except for the packages in ``upgrade`` (":all:" for every one).
-    ``exclude_newer`` is an RFC 3339 time.
+    ``exclude_newer`` is an RFC 3339 time. ``known`` is what needs not be asked: the project's own metadata.
     """
 
+    known: tuple[KnownMetadata, ...] = ()
     previous: Lock | None = None
     upgrade: frozenset[str] = frozenset()
     exclude_newer: str | None = None
@@ -191,7 +192,7 @@ class _Loop:
         self._describe = describe
         self._reporter = reporter
         self._policy = Policy(formats=requirements.formats)
-        self._metadata: tuple[KnownMetadata, ...] = ()
+        self._metadata = settings.known
         self._asked: list[NeedsMetadata] = []
         self._question = Question(
             requirements=tuple(sorted({requirement_text(root) for root in roots})),

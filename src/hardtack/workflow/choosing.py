@@ -18,7 +18,8 @@ from hardtack.locking.lock import LockSettings, lock, locked_roots, merge_locks,
 from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
 from hardtack.locking.uv_resolver import UvResolver
 from hardtack.model.index import IndexFile
-from hardtack.model.lock import Lock, LockedPackage, LockedRoot
+from hardtack.model.lock import Lock, LockedRoot
+from hardtack.model.requirements import Requirements
 from hardtack.model.target import Target
 from hardtack.reporting import Reporter
 from hardtack.system import environ
@@ -28,6 +29,13 @@ from hardtack.wheelhouse.pylock import read_pylock, read_target_descriptions
 from hardtack.wheelhouse.uv_lock import read_edges
 from hardtack.workflow.archiving import grounds_of
 from hardtack.workflow.making import describe_source
+from hardtack.workflow.own_project import (
+    known_of_project,
+    warn_of_build_requirements,
+    with_build_requirements,
+    with_project,
+    without_build_requirements,
+)
 from hardtack.workflow.reading import Job
 from hardtack.workflow.supplies import Supplies
 
@@ -50,13 +58,45 @@ def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellati
     if job.lock_file is not None:
         reporter.stage("reading", detail=job.lock_file.path.name)
         if job.lock_file.kind == "uv.lock":
-            return Chosen(lock=_from_uv_lock(job, supplies, stop), obeyed=True, unchanged=True)
-        return Chosen(lock=_from_pylock(job, job.lock_file.path), obeyed=True, unchanged=True)
+            found = with_project(_from_uv_lock(job, supplies, stop), job.requirements)
+        else:
+            found = _from_pylock(job, job.lock_file.path)
+            if found.origin == "hardtack":
+                return Chosen(lock=found, obeyed=True, unchanged=True)
+            found = with_project(found, job.requirements) if job.requirements.project_roots else found
+        found = with_build_requirements(
+            found,
+            job.requirements,
+            resolve=lambda asked: _resolved(asked, job, supplies, LockSettings(exclude_newer=job.exclude_newer), reporter, stop),
+            reporter=reporter,
+        )
+        return Chosen(lock=found, obeyed=True, unchanged=True)
     digest = job.digest()
     previous = _previous(remembered)
     if previous is not None and not job.options.upgrade and _answers(previous, digest, job.targets):
         return Chosen(lock=previous[0], unchanged=True)
     reporter.stage("locking")
+    settings = LockSettings(
+        known=known_of_project(job.requirements),
+        previous=previous[0] if previous is not None else None,
+        upgrade=job.options.upgrade,
+        exclude_newer=job.exclude_newer,
+        inputs_digest=digest,
+    )
+    try:
+        return Chosen(lock=_resolved(job.requirements, job, supplies, settings, reporter, stop))
+    except LockError as error:
+        if not job.requirements.build_roots:
+            raise
+        made = _resolved(without_build_requirements(job.requirements), job, supplies, settings, reporter, stop)
+        warn_of_build_requirements(job.requirements.build_roots, error, reporter)
+        return Chosen(lock=made)
+
+
+def _resolved(
+    requirements: Requirements, job: Job, supplies: Supplies, settings: LockSettings, reporter: Reporter, stop: Cancellation
+) -> Lock:
+    """Requirements resolved for the targets of a job, from its indexes."""
     interpreter = environ.interpreter()
     resolver = UvResolver(
         uv=supplies.uv,
@@ -86,29 +126,23 @@ def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellati
         )
 
     try:
-        made = lock(
-            job.requirements,
+        return lock(
+            requirements,
             job.targets,
             resolver=resolver,
             availability=availability,
             describe=describe_unbuilt,
-            settings=LockSettings(
-                previous=previous[0] if previous is not None else None,
-                upgrade=job.options.upgrade,
-                exclude_newer=job.exclude_newer,
-                inputs_digest=digest,
-            ),
+            settings=settings,
             reporter=reporter,
         )
     except (LockError, IndexFault):
-        _ask_the_indexes(job, supplies)
+        _ask_the_indexes(requirements, supplies)
         raise
-    return Chosen(lock=made)
 
 
-def _ask_the_indexes(job: Job, supplies: Supplies) -> None:
+def _ask_the_indexes(requirements: Requirements, supplies: Supplies) -> None:
     """A resolver may take "denied" for "not there": ask for each root ourselves, so that an index's own fault is what is told."""
-    for name in sorted({root.requirement.name for root in job.requirements.roots if root.requirement.url is None}):
+    for name in sorted({root.requirement.name for root in requirements.roots if root.requirement.url is None and root.path is None}):
         supplies.client.files(name)
 
 
@@ -208,7 +242,6 @@ def _from_uv_lock(job: Job, supplies: Supplies, stop: Cancellation) -> Lock:
             packages = tuple(
                 replace(package, dependencies=edges.get((package.name, str(package.version) if package.version else None), ()))
                 for package in found.packages
-                if not _is_project(package, job)
             )
             roots = locked_roots(selected_roots(job.requirements, selection))
             parts.append((replace(found, packages=packages, roots=roots), members))
@@ -217,8 +250,3 @@ def _from_uv_lock(job: Job, supplies: Supplies, stop: Cancellation) -> Lock:
 
 def _is_workspace(pyproject: Path) -> bool:
     return "workspace" in tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("uv", {})
-
-
-def _is_project(package: LockedPackage, job: Job) -> bool:
-    """The project itself: its requirements are provisioned, its own wheel is the user's to bring."""
-    return package.name == job.requirements.project_name and package.source is not None and package.source.kind == "directory"

@@ -5,17 +5,21 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import os
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from packaging.requirements import Requirement
 
 from hardtack.errors import HardtackError, UsageError
 from hardtack.indexing.credentials import Credentials
 from hardtack.indexing.settings import IndexSettings, read_settings
 from hardtack.inputs.configuration import Configuration, read_configuration
 from hardtack.inputs.read import InputRequest, read_inputs
-from hardtack.model.requirements import FormatControl, FoundInput, IndexPin, Requirements
+from hardtack.model.requirements import FormatControl, FoundInput, IndexPin, Requirements, RootRequirement
 from hardtack.model.target import Selection, Target
 from hardtack.reporting import Reporter
 from hardtack.system import environ
@@ -57,7 +61,9 @@ class Job:
         wanted = requirements or self.requirements
         parts = {
             "schema": 1,
-            "roots": sorted([str(r.requirement), r.extra or "", r.group or "", _local(r.path), sorted(r.hashes)] for r in wanted.roots),
+            "roots": sorted(
+                [_text(r), r.extra or "", r.group or "", _local(r.path, self.project_dir), sorted(r.hashes)] for r in wanted.roots
+            ),
             "constraints": sorted(str(root.requirement) for root in wanted.constraints),
             "overrides": sorted(str(root.requirement) for root in wanted.overrides),
             "excludes": sorted(wanted.excludes),
@@ -71,12 +77,43 @@ class Job:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _local(path: Path | None) -> str:
-    """A path, and what a file there holds: made again under the same name, it is another one."""
-    if path is None or not path.is_file():
-        return str(path or "")
+def _text(root: RootRequirement) -> str:
+    """A root's text; of a local one without its place, which is another on every machine."""
+    if root.path is None or root.requirement.url is None:
+        return str(root.requirement)
+    bare = Requirement(str(root.requirement))
+    bare.url = None
+    return str(bare)
+
+
+def _local(path: Path | None, base: Path) -> str:
+    """A path as told from the project, and what a file there holds, or what a folder there states: made again, it is another one."""
+    if path is None:
+        return ""
+    try:
+        shown = Path(os.path.relpath(path, base)).as_posix()
+    except ValueError:  # another drive
+        shown = str(path)
+    if path.is_dir():
+        return f"{shown} {_statement(path)}"
     with path.open("rb") as stream:
-        return f"{path} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        return f"{shown} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def _statement(folder: Path) -> str:
+    """A digest of what a folder's project says that it requires: of a static table alone, else of all the files that may say it."""
+    files = {name: (folder / name).read_bytes() for name in ("pyproject.toml", "setup.py", "setup.cfg") if (folder / name).is_file()}
+    try:
+        tables = tomllib.loads(files.get("pyproject.toml", b"").decode("utf-8"))
+    except (ValueError, RecursionError):
+        tables = {}
+    project = tables.get("project")
+    dynamic = project.get("dynamic", ()) if isinstance(project, dict) else ("dependencies",)
+    if isinstance(project, dict) and not {"dependencies", "optional-dependencies"} & {str(item) for item in dynamic}:
+        said = {key: project.get(key) for key in ("name", "dependencies", "optional-dependencies", "requires-python")}
+        sources = (tables.get("tool") or {}).get("uv")
+        return hashlib.sha256(json.dumps([said, sources], sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(b"\0".join(files[name] for name in sorted(files))).hexdigest()
 
 
 def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, stop: Cancellation) -> Job:

@@ -13,12 +13,13 @@ from typing import Any
 
 from hardtack.model.finding import Finding, Severity
 from hardtack.model.manifest import Manifest
+from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
 from hardtack.targets.catalog import describe
 from hardtack.version import __version__
 from hardtack.workflow.reading import Job
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,9 @@ def recall(job: Job, key: str) -> Receipt | None:
             seen = os.stat(job.output / path, follow_symlinks=False)
             if (seen.st_size, seen.st_mtime_ns, seen.st_ino) != (size, modified, inode):
                 return None
+        for location, seen in data["sources"]:
+            if _fingerprint(job, location) != seen:
+                return None
         return Receipt(key=key, manifest_digest=data["manifest-sha256"], summary=data["summary"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no receipt, a torn one, or a file that is gone: prove again
@@ -72,8 +76,23 @@ def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...])
         "manifest-sha256": receipt.manifest_digest,
         "summary": receipt.summary,
         "files": files,
+        "sources": [[location, _fingerprint(job, location)] for location in _folders(manifest)],
     }
     write_bytes(_place(job), json.dumps(data).encode())
+
+
+def _folders(manifest: Manifest) -> list[str]:
+    """The folders that wheels were built from, told from the project."""
+    found = (file.build.made_of for file in manifest.files if file.build is not None)
+    return sorted({origin.location for origin in found if origin is not None and origin.kind == "directory"})
+
+
+def _fingerprint(job: Job, location: str) -> str:
+    # Imported where it is needed: most projects build nothing of their own.
+    from hardtack.building.trees import fingerprint
+
+    folder = Path(os.path.normpath(job.project_dir / location))
+    return fingerprint(folder, environment=job.environment, leave_out=(job.output.absolute(),), stop=Cancellation())
 
 
 def forget(folder: Path, cache_dir: Path) -> None:
