@@ -218,6 +218,18 @@ class TestPipes:
         assert TRACEBACK.encode() not in ran.stderr, ran.stderr.decode()
 
 
+def test_nothing_but_our_own_python(account: Account, index: LoopbackIndex) -> None:
+    """No Python, no uv and no shell on PATH: what hardtack was installed with is enough."""
+    arguments = ["app", "-t", LINUX, "-t", "host", "-i", index.url]
+    with LoopbackIndex() as plain:
+        plain.add(*make_wheel("app"))
+        arguments[-1] = plain.url
+        data = account.run("build", *arguments, "--json", env={"PATH": "/nonexistent"}).checked(0).json()
+    assert sorted(kind for kinds in data["grades"].values() for kind in kinds).count("metadata") == 2
+    assert "resolver" in data["grades"][LINUX]
+    assert any("installed" in kinds for kinds in data["grades"].values())
+
+
 class TestDryRun:
     def test_shows_package_by_target_and_writes_only_the_cache(self, account: Account, index: LoopbackIndex) -> None:
         account.write("requirements.txt", "app\n")

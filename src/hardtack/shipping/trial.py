@@ -10,6 +10,7 @@ from pathlib import Path
 from hardtack.model.finding import Finding
 from hardtack.model.manifest import Pin
 from hardtack.model.target import Target
+from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import place, write_bytes
 from hardtack.system.process import Completed
@@ -68,7 +69,8 @@ def second_opinion(trial: Trial, requirements: Sequence[str], *, uv: Uv, stop: C
         command = ["pip", "install", "--dry-run", "--no-index", "--find-links", str(folder / "wheels"), "--only-binary", ":all:"]
         command += ["--target", str(folder / "into"), "--python-platform", platform, "--no-build-isolation"]
         command += ["--python-version", trial.target.patches.points(())[0], "--prerelease", "allow"]
-        command += ["-r", str(folder / "roots.txt"), "-c", str(folder / "constraints.txt")]
+        # Any interpreter will do, for nothing runs in it; there may be none on PATH.
+        command += ["-r", str(folder / "roots.txt"), "-c", str(folder / "constraints.txt"), "--python", str(environ.interpreter())]
         answer = _run(command, folder, uv, stop)
     if answer.code == 0:
         return ()
