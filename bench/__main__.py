@@ -1,4 +1,4 @@
-"""``python -m bench all|fetch|again|judge|lock|startup|growth [--workload S|M|L] [--json FILE]``: see README.md."""
+"""``python -m bench all|fetch|three|again|judge|lock|startup|growth [--workload S|M|L] [--json FILE]``: see README.md."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.again import bench_again, bench_judge
-from bench.fetching import bench_fetch
+from bench.fetching import bench_fetch, bench_three
 from bench.growth import bench_growth
 from bench.locking import bench_lock
-from bench.registry import Registry, Unavailable, prepare, serving
+from bench.registry import Unavailable, prepare, prepare_three, serving
 from bench.report import Figures, Report
 from bench.startup import bench_startup
 from hardtack.system.environ import cache_dir, variables
 
 ROUNDS = {"S": 5, "M": 3, "L": 3}
 _SERVED: dict[str, Callable[..., Report]] = {"fetch": bench_fetch, "again": bench_again, "judge": bench_judge}
-_STAGES = (*_SERVED, "lock", "startup", "growth")
+_STAGES = (*_SERVED, "three", "lock", "startup", "growth")
 
 
 def main() -> int:
@@ -60,8 +60,11 @@ def _measured(stage: str, workload: str, data: Path, rounds: int) -> Iterator[Re
         yield bench_growth(rounds=min(rounds, 2))
     elif stage == "lock":
         yield bench_lock(data, workload=workload, rounds=rounds)
+    elif stage == "three":
+        wheels, by_target = prepare_three(workload, data)
+        with serving(wheels, data) as registry:
+            yield bench_three(registry, data, workload=workload, rounds=rounds, by_target=by_target)
     else:
-        registry: Registry
         with serving(prepare(workload, data), data) as registry:
             yield _SERVED[stage](registry, data, workload=workload, rounds=rounds)
 

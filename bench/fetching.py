@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import tomli_w
 
 from bench.measure import Contender, interleaved, medians, plain_environment
-from bench.registry import Registry, check_wheels
+from bench.registry import Registry, Wheel, check_wheels
 from bench.report import Report, Row
+from hardtack.targets.catalog import parse_target
 from hardtack.wheelhouse.store import Store
 
+THRICE = "pip download, hashed requirements, three times"
 OURS, AGAIN, H2, H1, PYLOCK, REQUIREMENTS = (
     "hardtack, 16 connections",
     "hardtack, everything there",
@@ -50,6 +54,47 @@ def bench_fetch(registry: Registry, data: Path, *, workload: str, rounds: int) -
     )
 
 
+def bench_three(registry: Registry, data: Path, *, workload: str, rounds: int, by_target: Mapping[str, Sequence[Wheel]]) -> Report:
+    """The distinct wheels of three targets, beside pip, which downloads for one target at a time."""
+    work = data / "work"
+    ours, _, h2, h1, *_ = _contenders(registry, work)
+    pip = replace(
+        ours, name=THRICE, command=["sh", "-e", str(work / "thrice.sh")], check=lambda: check_wheels(registry.wheels, work / "out")
+    )
+    lines = []
+    for name, wheels in by_target.items():
+        target = parse_target(name)
+        listed = work / f"requirements.{name}.txt"
+        listed.write_text("".join(f"{w.project}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels))
+        command = [*_pip(registry, work / "out"), "--index-url", f"{registry.secure}/simple/", "--require-hashes", "-r", str(listed)]
+        command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", ".".join(str(part) for part in target.python)]
+        command += [part for abi in dict.fromkeys(tag.abi for tag in target.tags) for part in ("--abi", abi)]
+        command += [part for one in dict.fromkeys(tag.platform for tag in target.tags) for part in ("--platform", one)]
+        lines.append(shlex.join(command))
+    (work / "thrice.sh").write_text("\n".join(lines) + "\n")
+    contenders = [ours, h2, h1, pip]
+    samples = interleaved(contenders, rounds=rounds, log=data / "output.log")
+    found = {name: medians(rows) for name, rows in samples.items()}
+    goals = [
+        ("wall, against curl h2", found[OURS].wall / found[H2].wall, "<=", 1.2),
+        ("times faster than pip three times", found[THRICE].wall / found[OURS].wall, ">=", 6.0),
+        ("peak memory, MB", found[OURS].memory / 1e6, "<=", 120.0),
+    ]
+    size = sum(wheel.size for wheel in registry.wheels)
+    return Report(
+        name="three",
+        workload=workload,
+        title=f"Fetching {len(registry.wheels)} distinct wheels of three targets, {size / 1e6:.0f} MB, over TLS on loopback",
+        rows=[Row(name=name, sample=sample, rounds=len(samples[name])) for name, sample in found.items()],
+        goals=goals if workload != "S" else goals[-1:],
+    )
+
+
+def _pip(registry: Registry, out: Path) -> list[str]:
+    pip = [sys.executable, "-m", "pip", "download", "--isolated", "--no-deps", "--no-cache-dir", "--quiet", "--progress-bar", "off"]
+    return [*pip, "--cert", str(registry.authority), "--dest", str(out)]
+
+
 def _contenders(registry: Registry, work: Path) -> list[Contender]:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -78,8 +123,7 @@ def _contenders(registry: Registry, work: Path) -> list[Contender]:
     kept = work / "kept"
     ours = [sys.executable, "-m", "bench.fetch_child", str(work / "files.json"), str(registry.authority)]
     curl = ["curl", "--silent", "--fail", "--parallel", "--cacert", str(registry.authority), "--config", str(work / "curl.txt")]
-    pip = [sys.executable, "-m", "pip", "download", "--isolated", "--no-deps", "--no-cache-dir", "--quiet", "--progress-bar", "off"]
-    pip += ["--cert", str(registry.authority), "--dest", str(out)]
+    pip = _pip(registry, out)
     # What is there must have been fetched once.
     subprocess.run([*ours, str(kept)], check=True, env=environment)
     return [

@@ -19,6 +19,7 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from bench.measure import plain_environment
+from bench.registry import TARGETS
 from bench.report import Figures
 from hardtack.model.lock import Edge, Lock, LockedFile, LockedPackage, LockedRoot
 from hardtack.model.manifest import Pin
@@ -30,7 +31,6 @@ from hardtack.wheelhouse.pylock import read_pylock, write_pylock
 
 SIZES = (200, 2_000, 20_000)
 T = TypeVar("T")
-_TARGETS = ("py311-linux-x86_64", "py312-linux-aarch64", "py312-windows-x86_64")
 _MARKERS = ('python_version < "3.12"', 'sys_platform == "win32"', 'python_full_version >= "3.12.4"', 'extra == "more"')
 _BLOCK = 100
 _PLATFORMS = ("manylinux_2_17_x86_64", "manylinux_2_17_aarch64", "win_amd64", "macosx_11_0_arm64")
@@ -68,9 +68,9 @@ def main(size: int) -> None:
     from hardtack.__main__ import spare_the_collector
 
     packages, facts = _world(size)
-    targets = [parse_target(name) for name in _TARGETS]
+    targets = [parse_target(name) for name in TARGETS]
     roots = tuple(LockedRoot(requirement=package.name, origin="bench") for package in packages[::_BLOCK])
-    lock = Lock(packages=packages, roots=roots, targets=_TARGETS)
+    lock = Lock(packages=packages, roots=roots, targets=TARGETS)
     spare_the_collector()
     seconds: dict[str, float] = {}
 
@@ -119,7 +119,7 @@ def _world(size: int) -> tuple[tuple[LockedPackage, ...], dict[str, list[WheelFa
     choose = random.Random(0)  # noqa: S311 (the same world each time)
     markers = [Marker(text) for text in _MARKERS]
     packages = []
-    facts: dict[str, list[WheelFacts]] = {name: [] for name in _TARGETS}
+    facts: dict[str, list[WheelFacts]] = {name: [] for name in TARGETS}
     for at in range(size):
         name = f"package{at}"
         pure = at % 3 != 0
@@ -147,7 +147,7 @@ def _world(size: int) -> tuple[tuple[LockedPackage, ...], dict[str, list[WheelFa
                 dependencies=edges,
             )
         )
-        for target, file in zip(_TARGETS, files * 3 if pure else files, strict=False):
+        for target, file in zip(TARGETS, files * 3 if pure else files, strict=False):
             _, version, build, found = parse_wheel_filename(file)
             facts[target].append(
                 WheelFacts(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
-from bench.measure import Contender, interleaved, medians, plain_environment
-from bench.registry import HERE
+from bench.measure import Contender, interleaved, medians, public_environment
+from bench.registry import HERE, TARGETS
 from bench.report import Report, Row
 
 OURS, UNCHANGED, UV = "hardtack lock, three targets", "hardtack lock, unchanged", "uv pip compile --universal"
-TARGETS = ("py311-linux-x86_64", "py312-linux-aarch64", "py312-windows-x86_64")
 
 
 def bench_lock(data: Path, *, workload: str, rounds: int) -> Report:
@@ -22,8 +20,7 @@ def bench_lock(data: Path, *, workload: str, rounds: int) -> Report:
     work = data / "lock"
     shutil.rmtree(work, ignore_errors=True)
     (work / "ours").mkdir(parents=True)
-    # The public index may be behind a proxy whose certificate only this variable knows.
-    environment = {**plain_environment(), **{name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}}
+    environment = public_environment()
     source = str(HERE / "workloads" / f"{workload}.in")
     ours = [sys.executable, "-m", "hardtack", "lock", "-r", source, "--project", str(work / "ours"), "--only-binary", ":all:", "--quiet"]
     ours += [part for target in TARGETS for part in ("--target", target)]

@@ -80,3 +80,8 @@ def plain_environment() -> dict[str, str]:
     dropped = ("PIP_", "UV_", "PYTHON", "HARDTACK_", "SSL_", "REQUESTS_", "CURL_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped) and not name.lower().endswith("_proxy")}
     return {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_NO_CONFIG": "1"}
+
+
+def public_environment() -> dict[str, str]:
+    """The same for who asks the public index, which may be behind a proxy whose certificate only this variable knows."""
+    return {**plain_environment(), **{name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}}

@@ -19,6 +19,7 @@ from pathlib import Path
 from packaging.pylock import PackageWheel, Pylock
 from packaging.utils import parse_wheel_filename
 
+from bench.measure import public_environment
 from hardtack.fetching.download import fetch
 from hardtack.fetching.transfer import Wanted
 from hardtack.indexing.credentials import Credentials
@@ -27,9 +28,11 @@ from hardtack.indexing.settings import IndexSettings
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
+from hardtack.wheelhouse.manifest import read_manifest
 from hardtack.wheelhouse.store import Store
 
 HERE = Path(__file__).parent
+TARGETS = ("py311-linux-x86_64", "py312-linux-aarch64", "py312-windows-x86_64")
 
 
 class Unavailable(Exception):
@@ -98,6 +101,32 @@ def prepare(workload: str, data: Path) -> tuple[Wheel, ...]:
     return tuple(wheels)
 
 
+def prepare_three(workload: str, data: Path) -> tuple[tuple[Wheel, ...], dict[str, tuple[Wheel, ...]]]:
+    """The distinct wheels of the workload for three targets, and each target's own: provisioned once, kept for the next run."""
+    folder = data / f"three-{workload.lower()}"
+    manifest = folder / "wheelhouse" / "wheelhouse.json"
+    if not manifest.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "hardtack", "build", "-r", str(HERE / "workloads" / f"{workload}.in"), "--project", str(folder)]
+        command += [part for target in TARGETS for part in ("--target", target)]
+        command += ["--cache-dir", str(data), "-o", str(manifest.parent), "--only-binary", ":all:", "--no-trial", "--quiet"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=public_environment())
+        if done.returncode:
+            raise Unavailable(f"the workload could not be provisioned: {done.stderr.strip()[-500:]}")
+    packages = data / "www" / "packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    wheels = []
+    by_target: dict[str, list[Wheel]] = {target: [] for target in TARGETS}
+    for row in read_manifest(manifest.read_bytes(), str(manifest)).files:
+        wheel = Wheel(filename=row.filename, project=row.name, version=row.version, sha256=row.sha256, size=row.size)
+        wheels.append(wheel)
+        for target in row.targets:
+            by_target[target].append(wheel)
+        if not (packages / row.filename).exists():
+            shutil.copyfile(manifest.parent / row.path, packages / row.filename)
+    return tuple(wheels), {target: tuple(own) for target, own in by_target.items()}
+
+
 @contextlib.contextmanager
 def serving(wheels: tuple[Wheel, ...], data: Path) -> Iterator[Registry]:
     """The registry, for the length of the block. Raises Unavailable where there is no nginx or no way to make a certificate."""
@@ -110,9 +139,12 @@ def serving(wheels: tuple[Wheel, ...], data: Path) -> Iterator[Registry]:
         raise Unavailable(f"no certificate can be made: {error}") from None
     authority = Authority.make(data / "tls")
     leaf = authority.leaf("127.0.0.1", "localhost")
+    pages: dict[str, str] = {}
     for wheel in wheels:
-        page = f'<!DOCTYPE html><a href="/packages/{html.escape(wheel.filename)}#sha256={wheel.sha256}">{html.escape(wheel.filename)}</a>\n'
-        write_bytes(data / "www" / "simple" / wheel.project / "index.html", page.encode())
+        link = f'<a href="/packages/{html.escape(wheel.filename)}#sha256={wheel.sha256}">{html.escape(wheel.filename)}</a>\n'
+        pages[wheel.project] = pages.get(wheel.project, "<!DOCTYPE html>") + link
+    for project, page in pages.items():
+        write_bytes(data / "www" / "simple" / project / "index.html", page.encode())
     plain, secure = _free_port(), _free_port()
     folder = data / "nginx"
     folder.mkdir(exist_ok=True)
