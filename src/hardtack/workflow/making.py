@@ -9,8 +9,7 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from hardtack.building.build import build_wheel, prepare_metadata, static_metadata
-from hardtack.building.built import build_key, built_before, remember
+from hardtack.building.build import prepare_metadata, static_metadata
 from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError, MissingTool
 from hardtack.fetching.download import FetchedFile, fetch
 from hardtack.fetching.transfer import Wanted
@@ -20,12 +19,13 @@ from hardtack.model.index import IndexFile
 from hardtack.model.lock import LockedFile, LockedPackage, Source
 from hardtack.model.manifest import BuildRecord
 from hardtack.model.plan import Build, Plan, PlanEntry, Take
+from hardtack.model.target import Target
 from hardtack.model.wheel import BadSdist, SdistFacts
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.files import remove
 from hardtack.wheelhouse.sdist import inspect_sdist
 from hardtack.workflow.archiving import Archived, Grounds, archive_source, source_at
+from hardtack.workflow.sourcing import Sourced, build_for
 from hardtack.workflow.supplies import Supplies
 
 _EPOCH = 315_532_800  # 1980-01-01, the oldest time that a ZIP archive can hold
@@ -58,7 +58,17 @@ class Made:
     built: int
 
 
-def make(plan: Plan, supplies: Supplies, *, grounds: Grounds, python: Path, jobs: int, reporter: Reporter, stop: Cancellation) -> Made:
+def make(
+    plan: Plan,
+    supplies: Supplies,
+    *,
+    targets: Sequence[Target],
+    grounds: Grounds,
+    python: Path,
+    jobs: int,
+    reporter: Reporter,
+    stop: Cancellation,
+) -> Made:
     """Fetch every wheel and every source that the plan needs, then build; a failure is a finding and stops nothing else."""
     takes = {at: entry.decision.file for at, entry in enumerate(plan.entries) if isinstance(entry.decision, Take)}
     sources: dict[int, LockedFile] = {}
@@ -88,17 +98,18 @@ def make(plan: Plan, supplies: Supplies, *, grounds: Grounds, python: Path, jobs
     for at, file in takes.items():
         if (found := fetched.files.get(wanted[at])) is not None:
             wares[at] = _taken(file, found)
-    made: dict[str, Ware | Finding] = {}
+    builds = _Builds(targets, supplies, python, reporter, stop)
+    users: dict[str, list[str]] = {}
+    for at in sources:
+        if (found := fetched.files.get(wanted[at])) is not None:
+            users.setdefault(found.sha256, []).append(plan.entries[at].target)
+    outcome: Ware | Finding
     for at, file in sources.items():
         found = fetched.files.get(wanted[at])
         if found is None:
             continue
-        if found.sha256 not in made:
-            if len(made) == 0:
-                reporter.stage("building")
-            made[found.sha256] = _build(file, found, supplies, python, reporter, stop)
-        outcome = made[found.sha256]
         entry = plan.entries[at]
+        outcome = builds.wheel(file.filename, found, entry.target, users[found.sha256])
         if isinstance(outcome, Finding):
             findings.append(_for_entry(outcome, entry))
         else:
@@ -107,20 +118,21 @@ def make(plan: Plan, supplies: Supplies, *, grounds: Grounds, python: Path, jobs
     for at, package in unpacked.items():
         assert package.source is not None
         if package.source not in archived:
-            if not made and not archived:
-                reporter.stage("building")
+            builds.begin()
             archived[package.source] = _archive(package, supplies, grounds, python, reporter, stop)
         archive = archived[package.source]
-        if isinstance(archive, Archived) and archive.found.sha256 not in made:
-            made[archive.found.sha256] = _build(archive.file, archive.found, supplies, python, reporter, stop)
-        outcome = made[archive.found.sha256] if isinstance(archive, Archived) else archive
-        if isinstance(outcome, Ware) and isinstance(archive, Archived):
-            outcome = _from_archive(outcome, archive, package)
+        if isinstance(archive, Finding):
+            outcome = archive
+        else:
+            wanting = [plan.entries[other].target for other, one in unpacked.items() if one.source == package.source]
+            outcome = builds.wheel(archive.file.filename, archive.found, plan.entries[at].target, wanting)
+            if isinstance(outcome, Ware):
+                outcome = _from_archive(outcome, archive, package)
         if isinstance(outcome, Finding):
             findings.append(_for_entry(outcome, plan.entries[at]))
         else:
             wares[at] = outcome
-    built = sum(isinstance(outcome, Ware) and outcome.fresh for outcome in made.values())
+    built = builds.fresh
     return Made(wares=wares, findings=tuple(findings), received=fetched.received, fetched=_arrived(fetched.files.values()), built=built)
 
 
@@ -226,39 +238,52 @@ def _sound(filename: str, found: FetchedFile) -> SdistFacts:
     return facts
 
 
-def _build(
-    file: LockedFile,
-    found: FetchedFile,
-    supplies: Supplies,
-    python: Path,
-    reporter: Reporter,
-    stop: Cancellation,
-) -> Ware | Finding:
-    try:
-        sandbox = supplies.confine()
-        facts = _sound(file.filename, found)
-        key = build_key(facts, python=str(python), sandbox=sandbox.name, source_date_epoch=_EPOCH)
-        before = built_before(key, cache_dir=supplies.cache_dir, has=supplies.store.has)
-        if before is not None:
-            return _ware(before.filename, before.sha256, before.size, supplies, before.record)
-        built = build_wheel(
-            facts,
-            found.path,
-            python=python,
-            uv=supplies.uv,
-            uv_config=supplies.uv_config,
-            sandbox=sandbox,
-            work=_work(supplies),
-            source_date_epoch=_EPOCH,
-            reporter=reporter,
-            stop=stop,
-        )
-        sha256 = supplies.store.add_file(built.path)
-        remove(built.path.parent)
-        remember(key, built, cache_dir=supplies.cache_dir)
-        return replace(_ware(built.filename, sha256, built.size, supplies, built.record), fresh=True)
-    except (BuildFault, IntegrityError, IndexFault) as error:
-        return Finding(code=error.slug, message=str(error), file=file.filename, hint=error.hint)
+class _Builds:
+    """What was built so far, each source once for all the targets that want it."""
+
+    def __init__(self, targets: Sequence[Target], supplies: Supplies, python: Path, reporter: Reporter, stop: Cancellation) -> None:
+        self._targets, self._supplies, self._python, self._reporter, self._stop = targets, supplies, python, reporter, stop
+        self._made: dict[str, dict[str, Ware | Finding]] = {}
+        self._begun = False
+
+    @property
+    def fresh(self) -> int:
+        """How many wheels this run built."""
+        wares = (outcome for answers in self._made.values() for outcome in answers.values())
+        return len({ware.sha256 for ware in wares if isinstance(ware, Ware) and ware.fresh})
+
+    def begin(self) -> None:
+        """Say once that building begins."""
+        if not self._begun:
+            self._begun = True
+            self._reporter.stage("building")
+
+    def wheel(self, filename: str, found: FetchedFile, target: str, users: Iterable[str]) -> Ware | Finding:
+        """The wheel of a source archive for one target; it is built for all its ``users`` when the first is asked for."""
+        made = self._made.setdefault(found.sha256, {})
+        wanting = {*users, target} - made.keys()
+        if wanting:
+            self.begin()
+            made |= self._build(filename, found, [one for one in self._targets if one.name in wanting])
+        return made[target]
+
+    def _build(self, filename: str, found: FetchedFile, targets: Sequence[Target]) -> dict[str, Ware | Finding]:
+        try:
+            answers = build_for(
+                _sound(filename, found),
+                found.path,
+                targets,
+                self._supplies,
+                python=self._python,
+                work=_work(self._supplies),
+                epoch=_EPOCH,
+                reporter=self._reporter,
+                stop=self._stop,
+            )
+        except (BuildFault, IntegrityError, IndexFault) as error:
+            failure = Finding(code=error.slug, message=str(error), file=filename, hint=error.hint)
+            return {target.name: failure for target in targets}
+        return {name: _ware(answer, self._supplies) if isinstance(answer, Sourced) else answer for name, answer in answers.items()}
 
 
 def _archive(
@@ -302,16 +327,17 @@ def _work(supplies: Supplies) -> Path:
     return work
 
 
-def _ware(filename: str, sha256: str, size: int, supplies: Supplies, record: BuildRecord) -> Ware:
+def _ware(wheel: Sourced, supplies: Supplies) -> Ware:
     return Ware(
-        filename=filename,
-        sha256=sha256,
-        size=size,
-        path=supplies.store.path(sha256),
+        filename=wheel.filename,
+        sha256=wheel.sha256,
+        size=wheel.size,
+        path=supplies.store.path(wheel.sha256),
         origin="built",
         index=None,
         hash_source="first-seen",
-        build=record,
+        build=wheel.record,
+        fresh=wheel.fresh,
     )
 
 

@@ -86,6 +86,7 @@ def _make_and_prove(
     made = make(
         planned,
         supplies,
+        targets=job.targets,
         grounds=grounds_of(job),
         python=environ.interpreter(),
         jobs=options.jobs,
