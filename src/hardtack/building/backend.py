@@ -72,6 +72,7 @@ class Backend:
         limits: Limits,
         stop: Cancellation,
         variables: Mapping[str, str] | None = None,
+        tools: Sequence[str] = (),
     ) -> None:
         self._tree = tree
         self._more = dict(variables or {})
@@ -92,7 +93,7 @@ class Backend:
             folder.mkdir(parents=True)
         self._tools = work / "tools"
         if os.name != "nt":
-            declare_tools(self._tools)
+            declare_tools(self._tools, tools)
 
     def use(self, environment: BuildEnvironment) -> None:
         """Run the next hooks in this environment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 # What a compiler, a shell and the dynamic linker need; never /home, /root, /var, /run, /srv, /opt, /mnt.
@@ -53,10 +54,10 @@ TOOLS = (
 )
 
 
-def declare_tools(folder: Path) -> None:
-    """Make ``folder`` with a link for each declared tool that this machine has."""
+def declare_tools(folder: Path, more: Iterable[str] = ()) -> None:
+    """Make ``folder`` with a link for each declared tool that this machine has. ``more``: what this one build may have besides."""
     folder.mkdir(parents=True)
-    plain = frozenset(name for name in TOOLS if "*" not in name)
+    plain = frozenset(name for name in (*TOOLS, *more) if "*" not in name)
     patterns = [re.compile(fnmatch.translate(name)) for name in TOOLS if "*" in name]
     for place in _TOOL_FOLDERS:
         try:

@@ -259,6 +259,8 @@ def make_sdist(
         limits=Limits(seconds=timeout),
         stop=stop,
         variables=_variables(room, uv.environment),
+        # For what computes a version from history; a backend that gets none needs no git.
+        tools=("git",) if (room.root / ".git").exists() else (),
     )
 
     def environment_for(hook: str) -> BuildEnvironment:
