@@ -1,0 +1,198 @@
+"""What a wheel's files need is told from its files: the floor, the file and symbol that set it, and the libraries nobody brings."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from packaging.tags import parse_tag
+
+from hardtack.model.finding import Severity
+from hardtack.wheelhouse.manylinux import NOWHERE, library_floor, platform_tags, promise, version_floor
+from hardtack.wheelhouse.native import NativeFacts, check_native, wheel_floor
+from tests.support.archives import make_wheel
+from tests.wheelhouse_elf.forge import elf
+
+
+def native(folder: Path, members: Mapping[str, bytes], tag: str = "cp311-cp311-linux_x86_64") -> NativeFacts:
+    filename, data = make_wheel("mini", tag=tag, files=members)
+    (folder / filename).write_bytes(data)
+    return wheel_floor(folder / filename)
+
+
+def glibc(*versions: str, arch: str = "x86_64", **symbols: str) -> bytes:
+    return elf(arch, versions={"libc.so.6": list(versions)}, symbols={version: name for name, version in symbols.items()})
+
+
+def policies() -> list[dict[str, object]]:
+    pytest.importorskip("auditwheel", reason="its policies are the oracle")
+    found = json.loads(files("auditwheel.policy").joinpath("manylinux-policy.json").read_text(encoding="utf-8"))
+    return [policy for policy in found if policy["name"] != "linux"]
+
+
+# Where we say more: RELR is in riscv64's glibc from 2.36 on as everywhere; and 2.18 on aarch64 is not what 2.17 promises (PEP 600).
+EXPLAINED = {("riscv64", "GLIBC_ABI_DT_RELR"), ("aarch64", "GLIBC_2.18")}
+
+
+def test_every_version_of_every_policy_has_the_floor_of_the_first_that_allows_it() -> None:
+    def floor(policy: dict[str, object]) -> tuple[int, int]:
+        major, minor = str(policy["name"]).split("_")[1:]
+        return int(major), int(minor)
+
+    first: dict[tuple[str, str], tuple[int, int]] = {}
+    known: dict[str, set[tuple[int, int]]] = {}
+    for policy in sorted(policies(), key=floor):
+        for arch, prefixes in policy["symbol_versions"].items():  # type: ignore[attr-defined]
+            known.setdefault(arch, set()).add(floor(policy))
+            for prefix, versions in prefixes.items():
+                for version in versions:
+                    first.setdefault((arch, f"{prefix}_{version}"), floor(policy))
+    assert len(first) > 900
+    wrong = {}
+    for (arch, version), allowed in first.items():
+        ours = version_floor(version, arch)
+        rounded = min((one for one in known[arch] if ours is not None and one >= ours), default=None)
+        if rounded != allowed and (arch, version) not in EXPLAINED:
+            wrong[arch, version] = (ours, allowed)
+    assert wrong == {}
+
+
+def test_what_no_policy_knows_has_no_floor() -> None:
+    for version in ("GLIBC_PRIVATE", "GLIBCXX_3.4.99", "GLIBC_ABI_SOMETHING", "GLIBC_x.y", "CXXABI_1.3.99"):
+        assert version_floor(version, "x86_64") == NOWHERE
+    for version in ("OPENSSL_3.0.0", "GFORTRAN_8", "", "libfoo"):
+        assert version_floor(version, "x86_64") is None
+
+
+def test_the_libraries_that_every_policy_allows() -> None:
+    for policy in policies():
+        major, minor = (int(part) for part in str(policy["name"]).split("_")[1:])
+        for library in policy["lib_whitelist"]:  # type: ignore[attr-defined]
+            floor = library_floor(library)
+            assert floor is not None, library
+            assert floor <= (major, minor), library
+    for library in ("libssl.so.3", "libpython3.11.so.1.0", "libfoo.so", "libcrypt.so.1", "libexpat.so.0"):
+        assert library_floor(library) is None
+    assert library_floor("libexpat.so.1") == (2, 12)
+
+
+def test_a_floor_is_the_highest_need_of_any_file(tmp_path: Path) -> None:
+    found = native(
+        tmp_path,
+        {
+            "mini/a.so": glibc("GLIBC_2.2.5", "GLIBC_2.14", memcpy="GLIBC_2.14"),
+            "mini/deep/tool": glibc("GLIBC_2.34", dlsym="GLIBC_2.34"),
+            "mini/data.txt": glibc("GLIBC_2.99"),
+        },
+    )
+    assert found.floor("x86_64") == (2, 34)
+    assert found.machines == {"x86_64"}
+    assert found.libcs == {"glibc"}
+    worst = max(found.needs("x86_64"), key=lambda need: need.floor)
+    assert str(worst) == "GLIBC_2.34 (dlsym in tool)"
+    assert {member.name for member in found.members} == {"mini/a.so", "mini/deep/tool"}
+
+
+def test_a_library_that_came_later_is_a_floor_too(tmp_path: Path) -> None:
+    assert native(tmp_path, {"a.so": elf(needed=["libmvec.so.1", "libc.so.6"])}).floor("x86_64") == (2, 24)
+    assert native(tmp_path, {"a.so": elf(needed=["libc.so.6"])}).floor("x86_64") == (2, 0)
+
+
+def test_what_the_wheel_brings_is_no_need(tmp_path: Path) -> None:
+    found = native(
+        tmp_path,
+        {
+            "mini/a.so": elf(needed=["libown-1234.so.1", "libother.so", "libc.so.6"], versions={"libown-1234.so.1": ["GLIBCXX_3.4.30"]}),
+            "mini.libs/libown-1234.so.1": elf(needed=["libc.so.6"]),
+            "mini.libs/renamed.so": elf(soname="libother.so", needed=["libffi.so.8"]),
+        },
+    )
+    assert found.outside("x86_64") == {"libffi.so.8": ("mini.libs/renamed.so",)}
+    assert found.floor("x86_64") == (2, 0)
+
+
+def test_other_machines_and_systems_are_told_apart(tmp_path: Path) -> None:
+    found = native(
+        tmp_path,
+        {
+            "a.so": glibc("GLIBC_2.5"),
+            "b.so": glibc("GLIBC_2.30", arch="aarch64"),
+            "c.pyd": b"MZ" + bytes(100),
+            "d.so": b"\xcf\xfa\xed\xfe" + bytes(100),
+            "e.so": b"\x7fELF" + bytes(100),
+        },
+    )
+    assert found.machines == {"x86_64", "aarch64"}
+    assert (found.floor("x86_64"), found.floor("aarch64")) == ((2, 5), (2, 30))
+    assert found.others == (("c.pyd", "windows"), ("d.so", "macos"))
+    assert [name for name, _ in found.broken] == ["e.so"]
+
+
+def test_musl_is_told_by_its_library(tmp_path: Path) -> None:
+    found = native(tmp_path, {"a.so": elf(needed=["libc.musl-x86_64.so.1", "libz.so.1", "libgcc_s.so.1"])})
+    assert found.libcs == {"musl"}
+    assert found.outside("x86_64") == {"libgcc_s.so.1": ("a.so",)}
+
+
+@pytest.mark.parametrize("damage", ["no-zip", "flipped", "truncated"])
+def test_a_damaged_wheel_is_never_an_error(tmp_path: Path, damage: str) -> None:
+    filename, data = make_wheel("mini", files={"a.so": glibc("GLIBC_2.5")})
+    path = tmp_path / filename
+    where = data.index(b"a.so") + 30
+    path.write_bytes({"no-zip": b"no", "flipped": data[:where] + b"\xff\xff\xff" + data[where + 3 :], "truncated": data[:-30]}[damage])
+    assert wheel_floor(path).broken
+
+
+def test_a_bomb_is_read_as_far_as_it_goes_and_no_further(tmp_path: Path) -> None:
+    path = tmp_path / "mini-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.so", b"\x7fELF" + bytes(20 << 20))
+        archive.writestr("b.bin", bytes(60 << 20))
+    [(name, _)] = wheel_floor(path).broken
+    assert name == "a.so"
+
+
+CHECKS = {
+    "exceeds": ("manylinux_2_17_x86_64.manylinux2014_x86_64", glibc("GLIBC_2.34", dlsym="GLIBC_2.34"), ["glibc-floor"]),
+    "keeps": ("manylinux_2_34_x86_64", glibc("GLIBC_2.34"), []),
+    "lowest-promise-counts": ("manylinux_2_5_x86_64.manylinux_2_34_x86_64", glibc("GLIBC_2.17"), ["glibc-floor"]),
+    "legacy": ("manylinux1_x86_64", glibc("GLIBC_2.6"), ["glibc-floor"]),
+    "weak": ("manylinux_2_17_x86_64", elf(versions={"libc.so.6": ["GLIBC_2.34"]}, weak=["GLIBC_2.34"]), []),
+    "promises-nothing": ("linux_x86_64", glibc("GLIBC_2.34"), []),
+    "other-machine": ("manylinux_2_17_aarch64", glibc("GLIBC_2.34"), []),
+    "c++": ("manylinux_2_17_x86_64", elf(versions={"libstdc++.so.6": ["GLIBCXX_3.4.20"]}), ["glibc-floor"]),
+    "private": ("manylinux_2_41_x86_64", glibc("GLIBC_PRIVATE"), ["glibc-floor"]),
+    "library": ("manylinux_2_17_x86_64", elf(needed=["libssl.so.3", "libc.so.6"]), ["host-library"]),
+}
+
+
+@pytest.mark.parametrize("case", CHECKS)
+def test_a_tag_that_promises_too_much_is_an_error_and_a_library_of_nobody_is_noted(tmp_path: Path, case: str) -> None:
+    platform, data, expected = CHECKS[case]
+    tag = f"cp311-cp311-{platform}"
+    found = check_native(native(tmp_path, {"mini/a.so": data}, tag), parse_tag(tag), file="mini.whl", package="mini")
+    assert [finding.code for finding in found] == expected
+    for finding in found:
+        assert (finding.severity is Severity.ERROR) == (finding.code == "glibc-floor")
+        assert "a.so" in finding.message
+    if case == "exceeds":
+        assert "glibc 2.17" in found[0].message
+        assert "GLIBC_2.34 (dlsym in a.so)" in found[0].message
+
+
+def test_tags_for_a_floor_are_never_lower_and_known_to_older_installers() -> None:
+    for minor in range(45):
+        for arch in ("x86_64", "aarch64"):
+            for tag in platform_tags("glibc", (2, minor), arch):
+                promised = promise(tag)
+                assert promised is not None
+                assert promised[:2] == (arch, "glibc")
+                assert promised[2] >= (2, minor)
+    assert platform_tags("glibc", (2, 3), "x86_64") == ("manylinux1_x86_64", "manylinux_2_5_x86_64")
+    assert platform_tags("glibc", (2, 3), "aarch64") == ("manylinux2014_aarch64", "manylinux_2_17_aarch64")
+    assert platform_tags("glibc", (2, 29), "x86_64") == ("manylinux_2_29_x86_64",)
+    assert platform_tags("musl", (1, 2), "x86_64") == ("musllinux_1_2_x86_64",)
