@@ -299,7 +299,8 @@ class TestIncomplete:
         native, gui = by_package["native", LINUX], by_package["gui", WINDOWS]
         assert any("macosx_11_0_arm64" in line for line in native["instead"]), native
         assert any("cp311" in line for line in gui["instead"]), gui
-        assert native["hint"] and gui["hint"]
+        assert "only for macOS" in native["hint"] and "2.0" in native["hint"]
+        assert "only for Windows" not in gui.get("hint", "")
         # Which versions the host would accept, and who stands in the way.
         for words in ("native", "1.9", LINUX, WINDOWS, "gui", "middle", "app"):
             assert words in said.err, (words, said.err)

@@ -37,7 +37,9 @@ _CHATTER = (
 )
 _UNREACHED = ("Failed to fetch", "error sending request", "HTTP status", "Could not connect", "Failed to download")
 _WHEELLESS = re.compile(
-    r"(?:^|[ (])(?:all versions of )?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)(?:(?P<operator>==|[<>]=?)(?P<version>\S+))?"
+    # With an extra or a marker, uv says name[extra] and name{marker}.
+    r"(?:^|[ (])(?:all versions of )?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)(?:\[[^]]*\])?(?:\{[^}]*\})?"
+    r"(?:(?P<operator>==|[<>]=?)(?P<version>\S+))?"
     r" (?:has|have) no (?:`[^`]*`-compatible )?wheels",
     re.MULTILINE,
 )

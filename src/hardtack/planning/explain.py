@@ -88,7 +88,7 @@ def hint_for(package: LockedPackage, fit: Fit) -> str | None:
         what = "macOS" if target.platform.os == "macos" else target.platform.libc or "ABI"
         parts.append(f"a target with {what} {major}.{minor} would take a wheel of it, if the host has that")
     systems = {operating_system(name.tags) for name in names}
-    if len(systems) == 1 and (only := systems.pop()) is not None and not floors:
+    if len(systems) == 1 and (only := systems.pop()) is not None and only.lower() != target.platform.os and not floors:
         parts.append(f"its wheels are only for {only}")
     if package.sdist is not None:
         parts.append(f"an sdist exists, {package.sdist.filename}: it serves where building it is allowed and can be done")
