@@ -36,6 +36,50 @@ class TestLocksOfOthers:
         assert any("click" in who for who in lacking[0].required_by)
         assert not (yard.project / "other").exists()
 
+    def test_extras_and_groups_as_pep_751_has_them(self, yard: Yard) -> None:
+        """No extra, the default groups: what pip and uv install from such a lock, no more and no less."""
+        entries = []
+        for name, marker in (
+            ("base", ""),
+            ("torch", "'gpu' in extras"),
+            ("check", "'dev' in dependency_groups"),
+            ("sphinx", "'docs' in dependency_groups"),
+            ("winonly", "sys_platform == 'win32' and 'dev' in dependency_groups"),
+        ):
+            filename, data = make_wheel(name)
+            url = yard.index.add(filename, data)
+            marker_line = f'marker = "{marker}"\n' if marker else ""
+            entries.append(
+                f'[[packages]]\nname = "{name}"\nversion = "1.0"\n{marker_line}'
+                f'wheels = [{{ url = "{url}", hashes = {{ sha256 = "{sha256(data)}" }} }}]\n'
+            )
+        yard.write(
+            "pylock.toml",
+            'lock-version = "1.0"\ncreated-by = "by-hand"\nextras = ["gpu"]\n'
+            'dependency-groups = ["dev", "docs"]\ndefault-groups = ["dev"]\n' + "".join(entries),
+        )
+        alone = yard.build(targets=(LINUX, WINDOWS))
+        proven(alone)
+        names = {target: {name.split("-")[0] for name in files} for target, files in taken(alone).items()}
+        assert names == {LINUX: {"base", "check"}, WINDOWS: {"base", "check", "winonly"}}
+        into = yard.home / "into"
+        yard.pip("install", "--target", into, "-r", yard.project / "pylock.toml", check=True)
+        assert {path.name.split("-")[0] for path in into.glob("*.dist-info")} == names[LINUX]
+
+        yard.write(
+            "pyproject.toml",
+            '[project]\nname = "proj"\nversion = "1"\ndependencies = ["base"]\n[project.optional-dependencies]\ngpu = ["torch"]\n'
+            '[dependency-groups]\ndev = ["check", "winonly ; sys_platform == \'win32\'"]\ndocs = ["sphinx"]\n',
+        )
+        for options, wanted in (
+            ({"extras": frozenset({"gpu"}), "groups": frozenset({"docs"})}, {"base", "torch", "sphinx"}),
+            ({"sets": frozenset({"runtime"})}, {"base"}),
+        ):
+            inputs = InputRequest(project_dir=yard.project, **options)  # type: ignore[arg-type]
+            result = yard.build(inputs=inputs)
+            proven(result)
+            assert {name.split("-")[0] for name in taken(result)[LINUX]} == wanted
+
     def test_edges_that_a_lock_forgot(self, yard: Yard) -> None:
         """The wheels' own METADATA is what counts."""
         yard.wheel("top", requires=["leaf>=1"])

@@ -21,6 +21,7 @@ from hardtack.model.index import IndexFile
 from hardtack.model.lock import Lock, LockedRoot
 from hardtack.model.requirements import Requirements
 from hardtack.model.target import Target
+from hardtack.planning.plan import Policy, plan
 from hardtack.reporting import Reporter
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
@@ -167,7 +168,7 @@ def _from_pylock(job: Job, path: Path) -> Lock:
     found = read_pylock(text, where=str(path), base=path.parent)
     if found.origin != "hardtack":
         # It names no roots: everything that it locks is asked for, each package by its exact version.
-        found = replace(found, roots=_roots_of_everything(found, path))
+        found = replace(found, roots=_roots_of_everything(found, path, job))
         return replace(found, roots=_and_asked(found, job))
     missing = [target.name for target in job.targets if target.name not in found.targets]
     if missing:
@@ -204,17 +205,14 @@ def _no_urls(url: str) -> str:
     raise InputError("a requirements file behind a URL cannot be compared with a lock", where=url)
 
 
-def _roots_of_everything(found: Lock, path: Path) -> tuple[LockedRoot, ...]:
-    roots = []
-    for package in found.packages:
-        exact = f"=={package.version}" if package.version is not None else ""
-        marker = f" ; {package.marker}" if package.marker is not None and not _has_sets(str(package.marker)) else ""
-        roots.append(LockedRoot(requirement=f"{package.name}{exact}{marker}", origin=path.name))
-    return tuple(roots)
-
-
-def _has_sets(marker: str) -> bool:
-    return "extras" in marker or "dependency_groups" in marker
+def _roots_of_everything(found: Lock, path: Path, job: Job) -> tuple[LockedRoot, ...]:
+    """A root for whatever the lock has for a target, by its exact version: its markers, extras and groups are PEP 751's."""
+    users: dict[str, list[str]] = {}
+    for entry in plan(found, job.targets, Policy(formats=job.formats)).entries:
+        exact = f"=={entry.package.version}" if entry.package.version is not None else ""
+        marker = f" ; {entry.marker}" if entry.marker else ""
+        users.setdefault(f"{entry.package.name}{exact}{marker}", []).append(entry.target)
+    return tuple(LockedRoot(requirement=text, origin=path.name, targets=frozenset(names)) for text, names in users.items())
 
 
 def _from_uv_lock(job: Job, supplies: Supplies, stop: Cancellation) -> Lock:

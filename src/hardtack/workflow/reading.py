@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from hardtack.errors import HardtackError, UsageError
 from hardtack.indexing.credentials import Credentials
@@ -159,7 +160,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
     layout: Any = options.layout or configuration.layout or "flat"
     return Job(
         requirements=requirements,
-        targets=tuple(_selected(target, requirements) for target in targets),
+        targets=tuple(_selected(target, requirements, _groups(requirements, lock_file, inputs)) for target in targets),
         settings=settings,
         credentials=credentials,
         environment=environment,
@@ -240,7 +241,18 @@ def _targets(asked: Sequence[str | Target], configuration: Configuration, lock_f
     return tuple(unique.values())
 
 
-def _selected(target: Target, requirements: Requirements) -> Target:
+def _groups(requirements: Requirements, lock_file: FoundInput | None, inputs: InputRequest) -> frozenset[str]:
+    """The groups that the run takes: of a pylock.toml that comes without a project, its own default ones (PEP 751)."""
+    if requirements.groups or lock_file is None or lock_file.kind != "pylock" or "development" not in inputs.sets:
+        return requirements.selected_groups
+    try:
+        named = tomllib.loads(lock_file.path.read_text(encoding="utf-8")).get("default-groups", [])
+    except (OSError, ValueError):
+        return requirements.selected_groups  # whoever reads the lock says what is wrong with it
+    return frozenset(canonicalize_name(name) for name in named if isinstance(name, str))
+
+
+def _selected(target: Target, requirements: Requirements, groups: frozenset[str]) -> Target:
     """The target with what it takes of the project spelt out."""
 
     selection = target.selection
@@ -256,7 +268,7 @@ def _selected(target: Target, requirements: Requirements) -> Target:
         target,
         selection=Selection(
             extras=requirements.selected_extras if selection.extras is None else selection.extras,
-            groups=requirements.selected_groups if selection.groups is None else selection.groups,
+            groups=groups if selection.groups is None else selection.groups,
             index_pins=selection.index_pins,
         ),
     )
