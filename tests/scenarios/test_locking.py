@@ -293,6 +293,20 @@ class TestStandIns:
         proven(result)
         assert taken(result)[LINUX] == {"top-1.0-py3-none-any.whl", "leaf-1.0-py3-none-any.whl"}
 
+    def test_a_name_as_its_author_wrote_it(self, yard: Yard) -> None:
+        """uv normalises names of files as it exports; the index has the old spelling."""
+        filename, data = make_wheel("old-name")
+        yard.index.add("Old.Name-1.0-py3-none-any.whl", data, project="old-name")
+        yard.write(
+            "pylock.toml",
+            'lock-version = "1.0"\ncreated-by = "uv"\n[[packages]]\nname = "old-name"\nversion = "1.0"\n'
+            f'wheels = [{{ name = "{filename}", url = "https://files.unreachable.invalid/Old.Name-1.0-py3-none-any.whl", '
+            f'hashes = {{ sha256 = "{sha256(data)}" }} }}]\n',
+        )
+        result = yard.build(targets=BOTH, indexes=IndexFlags(retries=0))
+        proven(result)
+        assert taken(result)[LINUX] == {filename}
+
     def test_another_file_of_that_name_is_not_it(self, yard: Yard, lock_file: Path) -> None:
         yard.wheel("leaf", files={"leaf/evil.py": b"\n"})
         result = yard.build(targets=BOTH, indexes=IndexFlags(retries=0))

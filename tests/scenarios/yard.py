@@ -120,13 +120,9 @@ class Yard:
         """``hardtack lock`` into the project."""
         return lock(self.request(*requirements, **more), exports=exports, check=check, upgrade=frozenset(upgrade))
 
-    def files(self, target: str = "") -> set[str]:
-        """The wheels that lie in the wheelhouse, of one target or of all."""
-        listed = self.wheelhouse / f"requirements.{target}.txt"
-        if not target:
-            return {path.name for path in self.wheelhouse.glob("*.whl")}
-        names = {line.split("==")[0] for line in listed.read_text(encoding="utf-8").splitlines() if "==" in line}
-        return {path.name for path in self.wheelhouse.glob("*.whl") if path.name.split("-")[0].replace("_", "-") in names}
+    def files(self) -> set[str]:
+        """The wheels that lie in the wheelhouse."""
+        return {path.name for path in self.wheelhouse.glob("*.whl")}
 
     def run(self, *command: str | Path, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A program, in the same environment; pip and uv as ``python -m pip`` and ``uv``."""
@@ -149,7 +145,18 @@ class Yard:
 
     def pip(self, *arguments: str | Path, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Real pip of the interpreter that runs the tests, its cache off."""
-        return self.run(sys.executable, "-m", "pip", *arguments, "--disable-pip-version-check", "--no-cache-dir", "--no-input", check=check)
+        return self.run(
+            sys.executable,
+            "-m",
+            "pip",
+            *arguments,
+            "--disable-pip-version-check",
+            "--no-cache-dir",
+            "--no-input",
+            "--retries",
+            "0",
+            check=check,
+        )
 
     def pip_download(self, into: str, *arguments: str) -> set[str]:
         """What ``pip download`` from the index saves."""
