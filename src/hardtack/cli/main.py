@@ -19,6 +19,8 @@ from hardtack.errors import Cancelled, HardtackError, InputError
 from hardtack.system.files import DiskFault
 from hardtack.version import __version__
 
+_interrupted = threading.Event()
+
 _VERBS = {
     "build": ("hardtack.cli.build", "Make a wheelhouse from a project, proven complete for every target."),
     "lock": ("hardtack.cli.lock", "Choose versions and files for every target, and write them down."),
@@ -105,14 +107,17 @@ def _run(args: list[str], *, as_json: bool) -> int:
         render_error(Cancelled("interrupted"), as_json=as_json)
         return 130
     except HardtackError as error:
-        render_error(error, as_json=as_json)
-        return error.exit_code
+        # What was stopped may fail in words of its own (a child that was ended, a file that is not whole).
+        told = Cancelled("interrupted") if _interrupted.is_set() else error
+        render_error(told, as_json=as_json)
+        return told.exit_code
     except BrokenPipeError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
             raise  # standard output
-        unforeseen = _unforeseen(error)
+        # Python wraps what interrupts the making of a class, in the midst of an import.
+        unforeseen = Cancelled("interrupted") if _interrupted.is_set() else _unforeseen(error)
         render_error(unforeseen, as_json=as_json)
         return unforeseen.exit_code
     return int(code or 0)
@@ -140,6 +145,7 @@ def interruptible(stop: Any) -> None:
     def handle(_number: int, _frame: object) -> None:
         if stop.cancelled:
             os._exit(130)
+        _interrupted.set()
         threading.Thread(target=stop.cancel, daemon=True).start()
         raise KeyboardInterrupt
 
