@@ -59,6 +59,9 @@ def build_sdist(folder, config_settings=None):
         archive.addfile(info, io.BytesIO(data))
     return top + ".tar.gz"
 
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    return build_wheel(folder)
+
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     info = name() + "-" + version() + ".dist-info"
     members = {path.as_posix(): path.read_bytes() for path in sorted(pathlib.Path(".").glob("*.txt"))}

@@ -14,20 +14,12 @@ from urllib.request import url2pathname
 
 from hardtack.errors import BuildFault, MissingTool, Offline
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.environ import scrubbed
+from hardtack.system.environ import GIT, scrubbed
 from hardtack.system.process import Completed, run
 
 _FULL = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SECONDS = 1800.0  # for one git command
 _REMOTE = "https:http:ssh:git"
-
-# What git itself reads of the user's: his settings, his keys, his proxies and certificates. No GIT_DIR, no GIT_CONFIG_*, no editor.
-_USERS = (
-    "SSH_AUTH_SOCK", "SSH_AGENT_PID", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS", "SSH_ASKPASS", "XDG_CONFIG_HOME",
-    "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO",
-    "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy",
-    "https_proxy", "all_proxy", "no_proxy", "GNUPGHOME", "HOMEDRIVE", "HOMEPATH",
-)  # fmt: skip
 
 # Before every command: nothing that a repository says of itself is run, and no repository of a repository by a helper program.
 _TAME = (
@@ -217,8 +209,7 @@ class Git:
 
     def _run(self, command: Sequence[str], folder: Path, *, allow: str = "", stdin: bytes | None = None) -> Completed:
         tame = [part for setting in _TAME for part in ("-c", setting)]
-        users = {name: self.environment[name] for name in _USERS if name in self.environment}
-        users.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes") if "GIT_SSH" not in users else None
+        users = {name: self.environment[name] for name in GIT if name in self.environment}
         environment = scrubbed(
             self.environment,
             **{

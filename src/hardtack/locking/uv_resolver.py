@@ -228,6 +228,9 @@ def _failure(completed: Completed) -> NeedsMetadata | NoSolution:
     words = _words(completed)
     if GUARD_WORDS in words and (match := _UNBUILT.search(words)):
         return NeedsMetadata(name=canonicalize_name(match[1]), version=match[2].strip())
+    if "Git operation failed" in words:
+        hint = "nobody is asked for a login: git takes them from its credential helpers, a netrc file or ssh keys"
+        raise LockError(f"a repository could not be had: {words}", hint=hint)
     if "No solution found" in words:
         return NoSolution(explanation=words, wheelless=_wheelless(words))
     if any(

@@ -42,6 +42,15 @@ _PASSED = (
 )  # fmt: skip
 
 
+# What git reads of the user's besides: his keys, his settings, his proxies. It is for git alone, and for uv while it calls git.
+GIT = (
+    "SSH_AUTH_SOCK", "SSH_AGENT_PID", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS", "SSH_ASKPASS", "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy",
+    "https_proxy", "all_proxy", "no_proxy", "GNUPGHOME", "HOMEDRIVE", "HOMEPATH",
+)  # fmt: skip
+
+
 def scrubbed(environment: Mapping[str, str], **more: str) -> dict[str, str]:
     """The environment for a child: only what it needs to run, and ``more``. No PIP_*, UV_*, PYTHON*, VIRTUAL_ENV, no secret."""
     kept = {name: environment[name] for name in _PASSED if name in environment}

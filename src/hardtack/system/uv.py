@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hardtack.errors import MissingTool
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.environ import scrubbed
+from hardtack.system.environ import GIT, scrubbed
 from hardtack.system.files import write_bytes
 from hardtack.system.process import Completed, run
 
@@ -66,11 +66,18 @@ class Uv:
             # uv keeps a lock file even for reading its own logins, and would make the folder in the user's home.
             UV_CREDENTIALS_DIR=str(self.cache_dir / "uv" / "credentials"),
             UV_NO_ENV_FILE="1",
+            **(self._for_git() if arguments[:1] == ["lock"] else {}),
             **self.network,
             **({"RUST_LOG": log} if log else {}),
         )
         ended = run(command, environment=environment, cwd=cwd, stop=stop, timeout=timeout)
         return replace(ended, stderr=self.redact(ended.stderr))
+
+    def _for_git(self) -> dict[str, str]:
+        # Locking fetches repositories, which git alone knows how to log in to; it must not ask.
+        kept = {name: self.environment[name] for name in GIT if name in self.environment and not name.upper().endswith("PROXY")}
+        kept.pop("SSL_CERT_FILE", None)
+        return {**kept, "GIT_TERMINAL_PROMPT": "0"}
 
     def guard_interpreter(self, folder: Path, base: Path, *, stop: Cancellation | None = None) -> Path:
         """An interpreter, made in ``folder`` from ``base``, that tells uv what it is and refuses to run anything else.

@@ -74,7 +74,7 @@ def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellati
         return Chosen(lock=found, obeyed=True, unchanged=True)
     digest = job.digest()
     previous = _previous(remembered)
-    if previous is not None and not job.options.upgrade and _answers(previous, digest, job.targets):
+    if previous is not None and not job.options.upgrade and not job.tells_late and _answers(previous, digest, job.targets):
         return Chosen(lock=previous[0], unchanged=True)
     reporter.stage("locking")
     settings = LockSettings(

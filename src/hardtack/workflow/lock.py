@@ -87,7 +87,7 @@ def lock(
     job = read_job(fresh, BuildOptions(upgrade=upgrade), reporter=reporter, stop=stop)
     path = output or job.project_dir / "pylock.toml"
     key = receipt_key(job)
-    if not upgrade and not exports and job.lock_file is None and (known := recall_lock(job, key, path)) is not None:
+    if not upgrade and not exports and job.lock_file is None and not job.tells_late and (known := recall_lock(job, key, path)) is not None:
         seconds = time.monotonic() - began
         return LockResult(
             made=None, summary=_recalled(known), path=path, changed=False, exports=(), findings=_found(known), seconds=seconds

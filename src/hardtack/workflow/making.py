@@ -347,7 +347,8 @@ def _taken(file: LockedFile, found: FetchedFile) -> Ware:
         sha256=found.sha256,
         size=found.size,
         path=found.path,
-        origin=file.url,
+        # A file that was given by its place: where that was is another on every machine.
+        origin="file" if file.index is None and file.url.startswith("file:") else file.url,
         index=file.index,
         first_seen=found.first_seen,
         hash_source="first-seen" if file.sha256 is None else file.hash_source,

@@ -30,6 +30,7 @@ from hardtack.wheelhouse.pylock import read_target_descriptions
 from hardtack.workflow.request import BuildOptions, Request
 
 _INPUT_LIMIT = 16 << 20
+_DEPENDENCIES = frozenset({"dependencies", "optional-dependencies"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +58,23 @@ class Job:
         """Which packages may, must or must not come as wheels."""
         return self.requirements.formats
 
+    @property
+    def tells_late(self) -> bool:
+        """True if only building a folder tells what it requires: no digest of what was read says that it still does."""
+        own = [root.path for root in self.requirements.project_roots]
+        if any(path is not None and path.is_dir() for path in own) and not _DEPENDENCIES.isdisjoint(self.requirements.dynamic):
+            return True
+        folders = {root.path for root in self.requirements.roots if root.path is not None and root.path.is_dir()}
+        return any(_tells_late(folder) for folder in folders if folder not in own)
+
     def digest(self, requirements: Requirements | None = None) -> str:
         """The sha256 of all that a lock depends on, targets aside: equal digests need no new lock."""
         wanted = requirements or self.requirements
         parts = {
             "schema": 1,
             "roots": sorted(
-                [_text(r), r.extra or "", r.group or "", _local(r.path, self.project_dir), sorted(r.hashes)] for r in wanted.roots
+                [_text(r), r.extra or "", r.group or "", _local(r.path, self.project_dir, own=r in wanted.project_roots), sorted(r.hashes)]
+                for r in wanted.roots
             ),
             "constraints": sorted(str(root.requirement) for root in wanted.constraints),
             "overrides": sorted(str(root.requirement) for root in wanted.overrides),
@@ -87,8 +98,11 @@ def _text(root: RootRequirement) -> str:
     return str(bare)
 
 
-def _local(path: Path | None, base: Path) -> str:
-    """A path as told from the project, and what a file there holds, or what a folder there states: made again, it is another one."""
+def _local(path: Path | None, base: Path, *, own: bool = False) -> str:
+    """A path as told from the project, and what a file there holds, or what a folder there states: made again, it is another one.
+
+    ``own``: what the project's folder states is among the roots.
+    """
     if path is None:
         return ""
     try:
@@ -96,25 +110,44 @@ def _local(path: Path | None, base: Path) -> str:
     except ValueError:  # another drive
         shown = str(path)
     if path.is_dir():
-        return f"{shown} {_statement(path)}"
+        return shown if own else f"{shown} {_statement(path)}"
     with path.open("rb") as stream:
         return f"{shown} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def _statement(folder: Path) -> str:
     """A digest of what a folder's project says that it requires: of a static table alone, else of all the files that may say it."""
-    files = {name: (folder / name).read_bytes() for name in ("pyproject.toml", "setup.py", "setup.cfg") if (folder / name).is_file()}
+    tables = _tables(folder)
+    if not _is_dynamic(tables):
+        said = {key: tables["project"].get(key) for key in ("name", "dependencies", "optional-dependencies", "requires-python")}
+        return hashlib.sha256(json.dumps([said, _sources(tables)], sort_keys=True, default=str).encode()).hexdigest()
+    names = [name for name in ("pyproject.toml", "setup.py", "setup.cfg") if (folder / name).is_file()]
+    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in names)).hexdigest()
+
+
+def _tells_late(folder: Path) -> bool:
+    # Its sources may lead to more folders, which nobody looks into here.
+    tables = _tables(folder)
+    return _is_dynamic(tables) or bool(_sources(tables))
+
+
+def _tables(folder: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(files.get("pyproject.toml", b"").decode("utf-8"))
-    except (ValueError, RecursionError):
-        tables = {}
+        return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _sources(tables: Mapping[str, Any]) -> Any:
+    tool = tables.get("tool")
+    uv = tool.get("uv") if isinstance(tool, dict) else None
+    return uv.get("sources") if isinstance(uv, dict) else None
+
+
+def _is_dynamic(tables: Mapping[str, Any]) -> bool:
     project = tables.get("project")
     dynamic = project.get("dynamic", ()) if isinstance(project, dict) else ("dependencies",)
-    if isinstance(project, dict) and not {"dependencies", "optional-dependencies"} & {str(item) for item in dynamic}:
-        said = {key: project.get(key) for key in ("name", "dependencies", "optional-dependencies", "requires-python")}
-        sources = (tables.get("tool") or {}).get("uv")
-        return hashlib.sha256(json.dumps([said, sources], sort_keys=True, default=str).encode()).hexdigest()
-    return hashlib.sha256(b"\0".join(files[name] for name in sorted(files))).hexdigest()
+    return not _DEPENDENCIES.isdisjoint(str(item) for item in dynamic)
 
 
 def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, stop: Cancellation) -> Job:
