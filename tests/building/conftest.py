@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hardtack.building.sandbox import Bubblewrap, NoSandbox, Sandbox, Unconfined, find_sandbox
+from hardtack.building.sandbox import NoSandbox, Sandbox, Unconfined, find_sandbox
 from hardtack.system import environ
 from hardtack.system.uv import find_uv
 from tests.building.projects import Bench, wheel_folder
@@ -20,13 +20,23 @@ def confined() -> Sandbox:
         pytest.skip(str(error))
 
 
-@pytest.fixture(params=["none", "bubblewrap"])
+@pytest.fixture(scope="session")
+def landlocked() -> Sandbox:
+    """The sandbox that needs no program, or a skip that says why there is none."""
+    try:
+        return find_sandbox({"PATH": "/nonexistent"}, require=True)
+    except NoSandbox as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["none", "bubblewrap", "landlock+seccomp"])
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """Each tier in turn."""
     if request.param == "none":
         return Unconfined(why="the test says so")
-    found: Sandbox = request.getfixturevalue("confined")
-    assert isinstance(found, Bubblewrap)
+    found: Sandbox = request.getfixturevalue("confined" if request.param == "bubblewrap" else "landlocked")
+    if found.name != request.param:
+        pytest.skip(f"{request.param} does not work here")
     return found
 
 

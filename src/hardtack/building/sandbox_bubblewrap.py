@@ -11,7 +11,7 @@ from hardtack.building.sandbox_keeper import FILTER_FD
 from hardtack.building.sandbox_kept import kept
 from hardtack.building.sandbox_launch import Launch, Limits, Mount
 from hardtack.building.sandbox_syscalls import ARCHITECTURES, Rules, compile_filter
-from hardtack.building.sandbox_system import FOLDERS, SETTINGS
+from hardtack.building.sandbox_system import FOLDERS, SETTINGS, SHARED_FACTS
 
 _USER = "1000"  # inside, on every machine
 
@@ -80,6 +80,12 @@ class Bubblewrap:
         # Outer before inner: a later mount covers what an earlier one put at its place.
         for mount in sorted(mounts, key=lambda mount: (mount.inside.count("/"), mount.inside)):
             command += ["--bind" if mount.writable else "--ro-bind", str(mount.host), mount.inside]
+        if self.proc:
+            for file in SHARED_FACTS:
+                if os.path.exists(file):
+                    command += ["--ro-bind", "/dev/null", file]
+            # The kernel's settings obey the number of root, and that is who we are out there when root runs us.
+            command += ["--remount-ro", "/proc"]
         # What lies in memory alone is counted by no limit.
         command += ["--remount-ro", "/dev", "--remount-ro", "/"]
         seccomp = b""

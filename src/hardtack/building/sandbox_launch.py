@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-GIB = 1 << 30
+
+def _share_of_memory() -> int:
+    """Three quarters of this machine's memory, 16 GiB at most."""
+    try:
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        whole = 1 << 34
+    return max(1 << 30, min(1 << 34, whole * 3 // 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +35,8 @@ class Limits:
     """
 
     seconds: float
-    memory: int = 8 * GIB
-    disk: int = 16 * GIB
+    memory: int = field(default_factory=_share_of_memory)
+    disk: int = 16 << 30
     processes: int = 1024
     files: int = 4096
     log: int = 64 << 20

@@ -15,6 +15,16 @@ SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/al
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 # Facts of the machine that tell nothing of its processes, where the host's own /proc is all that there is.
 FACTS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version", "/proc/filesystems", "/proc/loadavg")
+# Of a fresh /proc, what tells of the whole machine all the same: shown empty.
+SHARED_FACTS = (
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/timer_list",
+    "/proc/sched_debug",
+    "/proc/latency_stats",
+)
 
 _TOOL_FOLDERS = ("/usr/bin", "/bin")
 # The programs of the host that a build finds on its PATH. No Python, no pip, no version control, nothing that wants a network: what else
