@@ -60,11 +60,17 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-def swap(path: Path, **difference: Any) -> None:
-    """Put another sound wheel of the same name there."""
+def swap(house: Path, **difference: Any) -> None:
+    """Put another sound wheel of the same name everywhere."""
     name, data = make_wheel("middle", "1.5", **difference)
-    assert name == path.name
-    path.write_bytes(data)
+    for path in wheels(house, name):
+        path.write_bytes(data)
+
+
+def link_to_nothing(path: Path) -> None:
+    """A link that leads nowhere, in a file's place."""
+    path.unlink()
+    path.symlink_to("nowhere")
 
 
 def test_good(proven: Account) -> None:
@@ -90,9 +96,9 @@ _HARM: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "empty wheel": (lambda h: wheels(h)[0].write_bytes(b""), {"hash-mismatch"}),
     "missing wheel": (lambda h: wheels(h)[0].unlink(), {"absent"}),
     "missing last copy": (lambda h: wheels(h)[-1].unlink(), {"absent"}),
-    "dead link": (lambda h: (wheels(h)[0].unlink(), (h / "x").write_text(""), wheels(h) or (h / WHEEL).symlink_to("nowhere")), {"absent"}),
-    "other metadata": (lambda h: [swap(path, requires=["something-else"]) for path in wheels(h)], {"hash-mismatch"}),
-    "other code": (lambda h: [swap(path, requires=["native"], files={"middle/evil.py": b"1"}) for path in wheels(h)], {"hash-mismatch"}),
+    "dead link": (lambda h: link_to_nothing(wheels(h)[0]), {"absent"}),
+    "other metadata": (lambda h: swap(h, requires=["something-else"]), {"hash-mismatch"}),
+    "other code": (lambda h: swap(h, requires=["native"], files={"middle/evil.py": b"1"}), {"hash-mismatch"}),
     "edited list": (
         lambda h: (h / f"requirements.{LINUX}.txt").write_text((h / f"requirements.{LINUX}.txt").read_text().replace("1.5", "1.4")),
         {"hash-mismatch"},
