@@ -57,7 +57,7 @@ def _measured(stage: str, workload: str, data: Path, rounds: int) -> Iterator[Re
     if stage == "startup":
         yield bench_startup(data, rounds=2 * rounds)
     elif stage == "growth":
-        yield bench_growth(rounds=min(rounds, 2))
+        yield bench_growth(rounds=1 if workload == "S" else 2)
     elif stage == "lock":
         yield bench_lock(data, workload=workload, rounds=rounds)
     elif stage == "three":
