@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import os
 import re
 from collections.abc import Iterable
@@ -67,14 +68,21 @@ TOOLS = (
 def declare_tools(folder: Path, more: Iterable[str] = ()) -> None:
     """Make ``folder`` with a link for each declared tool that this machine has. ``more``: what this one build may have besides."""
     folder.mkdir(parents=True)
+    for name, program in _declared(tuple(more)):
+        (folder / name).symlink_to(program)
+
+
+@functools.cache
+def _declared(more: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     plain = frozenset(name for name in (*TOOLS, *more) if "*" not in name)
     patterns = [re.compile(fnmatch.translate(name)) for name in TOOLS if "*" in name]
+    found: dict[str, str] = {}
     for place in _TOOL_FOLDERS:
         try:
             names = os.listdir(place)
         except OSError:
             continue
         for name in names:
-            declared = name in plain or ("python" not in name and any(pattern.match(name) for pattern in patterns))
-            if declared and not os.path.lexists(folder / name):
-                (folder / name).symlink_to(os.path.join(place, name))
+            if name in plain or ("python" not in name and any(pattern.match(name) for pattern in patterns)):
+                found.setdefault(name, os.path.join(place, name))
+    return tuple(sorted(found.items()))
