@@ -23,7 +23,7 @@ def version():
     told = os.environ.get("SETUPTOOLS_SCM_PRETEND_VERSION")
     if told:
         return told
-    run = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+    run = lambda *words: subprocess.run(["git", *words], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     tag, distance, commit = run("describe", "--tags", "--long", "--match", "v*").rsplit("-", 2)
     dirty = run("status", "--porcelain", "--untracked-files=no")
     if distance == "0" and not dirty:

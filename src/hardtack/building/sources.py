@@ -270,20 +270,20 @@ def make_sdist(
         try:
             environment_for("sdist")
             made = _the_one_archive(system, backend.output, backend.build_sdist())
+            facts = _judged(made, _digest(made)[0], name)
         except Cancelled:
             raise
         except BuildFault as error:
             reporter.detail(f"{name}: no source archive from its backend ({error.reason.splitlines()[0]}): packing all that is there")
             environment_for("wheel")
             made = _packed_as_is(room, backend, inner / "own", source_date_epoch)
+            facts = _judged(made, _digest(made)[0], name)
         kept.unlink(missing_ok=True)
     except BuildFault as error:
         error.where = error.where or name
         if str(kept) in error.reason:
             log.replace(kept)
         raise
-    sha256, size = _digest(made)
-    facts = _judged(made, sha256, name)
     settled = Path(tempfile.mkdtemp(prefix=".hardtack-sdist-", dir=work)) / f"{facts.name.replace('-', '_')}-{facts.version}.tar.gz"
     tree = extract_sdist(made, facts, inner / "unpacked")
     _pack(tree, settled, top=f"{facts.name.replace('-', '_')}-{facts.version}", epoch=source_date_epoch)
@@ -376,7 +376,7 @@ def _packed_as_is(room: SourceRoom, backend: Backend, folder: Path, epoch: int) 
     info.write_bytes(re.sub(rb"\AMetadata-Version:[^\n]*", b"Metadata-Version: 2.1", data))
     folder.mkdir()
     made = folder / f"{top}.tar.gz"
-    _pack(room.path, made, top=top, epoch=epoch)
+    _pack(room.path, made, top=top, epoch=epoch, within=room.root)
     return made
 
 
@@ -399,8 +399,8 @@ def _settle(root: Path, epoch: int) -> None:
             os.utime(os.path.join(folder, name), (epoch, epoch), follow_symlinks=os.utime not in os.supports_follow_symlinks)
 
 
-def _pack(tree: Path, destination: Path, *, top: str, epoch: int) -> None:
-    """A tar.gz whose bytes follow from the content alone."""
+def _pack(tree: Path, destination: Path, *, top: str, epoch: int, within: Path | None = None) -> None:
+    """A tar.gz whose bytes follow from the content alone. A link that leaves ``tree`` becomes the file that it shows ``within`` a folder."""
     rows = sorted(
         (path.relative_to(tree).as_posix(), path)
         for folder, names, files in os.walk(tree)
@@ -416,6 +416,11 @@ def _pack(tree: Path, destination: Path, *, top: str, epoch: int) -> None:
             seen = path.lstat()
             member = tarfile.TarInfo(f"{top}/{name}")
             member.mtime = epoch
+            if stat.S_ISLNK(seen.st_mode) and within is not None and not path.resolve().is_relative_to(tree.resolve()):
+                path = path.resolve()
+                if not path.is_file() or not path.is_relative_to(within.resolve()):
+                    continue
+                seen = path.stat()
             if stat.S_ISLNK(seen.st_mode):
                 member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)
                 archive.addfile(member)
