@@ -95,12 +95,12 @@ def request_from(values: Mapping[str, Any]) -> Any:
 
     only = values["only"]
     inputs_ = InputRequest(
-        requirement_files=tuple(values["requirement_files"]),
-        constraint_files=tuple(values["constraint_files"]),
+        requirement_files=tuple(_from_here(location) for location in values["requirement_files"]),
+        constraint_files=tuple(_from_here(location) for location in values["constraint_files"]),
         requirements=tuple(values["requirements"]),
-        scripts=tuple(values["scripts"]),
+        scripts=tuple(path.absolute() for path in values["scripts"]),
         project_dir=values["project_dir"],
-        lock_file=values["lock_file"],
+        lock_file=values["lock_file"].absolute() if values["lock_file"] is not None else None,
         use_lock=not values["no_lock"],
         project=not values["no_project"],
         project_wheel=values["project_wheel"],
@@ -135,6 +135,11 @@ def request_from(values: Mapping[str, Any]) -> Any:
         cache_dir=values["cache_dir"],
         offline=values["offline"],
     )
+
+
+def _from_here(location: str) -> str | Path:
+    """A file named on the command line lies where the command is given, wherever the project is; a URL is left alone."""
+    return location if "://" in location else Path(location).absolute()
 
 
 def _names(values: tuple[str, ...]) -> frozenset[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from hardtack.cli.output import console, megabytes, plural
 from hardtack.model.finding import Finding, Severity
 from hardtack.model.plan import Build, Gap, Plan, Take
-from hardtack.verifying.skew import note_skews
 
 if TYPE_CHECKING:
     from hardtack.model.finding import Verdict
@@ -36,6 +35,8 @@ def render_build(result: BuildResult, *, quiet: bool) -> None:
     errors = sum(finding.severity is Severity.ERROR for finding in result.findings)
     if result.verdict is None:
         words = plural(errors, "gap") if errors else "no gap"
+        if result.plan is not None and (builds := len(list(result.plan.builds()))):
+            words += f", {plural(builds, 'package')} to be built here, which may fail"
         out.print(Text.assemble((f"Plan for {plural(len(result.targets), 'target')}: ", "bold"), words))
         return
     if not quiet:
@@ -162,7 +163,7 @@ def render_lock(result: LockResult, *, quiet: bool, check: bool) -> None:
     from rich.text import Text
 
     if not quiet:
-        render_findings(note_skews((), result.summary.skews), quiet=False)
+        render_skews(result.summary.skews)
     render_findings(result.findings, quiet=quiet)
     if quiet:
         return
@@ -200,6 +201,15 @@ def render_targets(targets: Sequence[Target]) -> None:
         for name, value in sorted(target.environment.items()):
             out.print(Text(f"  {name}: {value}"))
         out.print(Text(f"  {len(target.tags)} tags, the best first: {', '.join(str(tag) for tag in target.tags[:6])}, ..."))
+
+
+def render_skews(skews: Sequence[Skew]) -> None:
+    """Packages with several versions among the targets, and why."""
+    from rich.text import Text
+
+    for skew in skews:
+        places = "; ".join(f"{version} on {', '.join(targets)}" for version, targets in skew.versions)
+        console().print(Text.assemble(("note: ", "bold blue"), f"{skew.name} has several versions: {places} ({skew.reason})"))
 
 
 def build_json(result: BuildResult) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import tomli_w
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from hardtack.errors import IndexDenied, IndexFault, LockError
+from hardtack.errors import IndexDenied, IndexFault, LockError, Offline
 from hardtack.locking.resolver import NeedsMetadata, NoSolution, Question, Resolution
 from hardtack.model.lock import LockedFile, LockedPackage
 from hardtack.model.requirements import FormatControl
+from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
 from hardtack.system.process import Completed
@@ -67,6 +68,7 @@ class UvResolver:
     python_version: tuple[int, int]
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stop: Cancellation
+    reporter: Reporter = field(default_factory=Reporter, repr=False)
     ask: Callable[[str], object] = field(default=str, repr=False)
 
     def resolve(self, question: Question, *, cached: bool = False) -> Resolution | NeedsMetadata | NoSolution:
@@ -80,13 +82,16 @@ class UvResolver:
             write_bytes(folder / "uv.toml", tomli_w.dumps(self._uv_settings(question)).encode())
             command = ["lock", "--python", str(guard)]
             self._start(project, question)
-            locked = self._uv(command, folder, offline=cached or self.uv.offline, log=_LOG_PAGES if cached else _LOG_REFUSALS)
+            shut = cached or self.uv.offline
+            locked = self._uv(command, folder, offline=shut, log=_LOG_PAGES if shut else _LOG_REFUSALS)
             if cached and not self.uv.offline and (locked.code != 0 or _PAGE.search(locked.stderr)):
                 # What does not lie in the cache does not exist for uv offline: it makes do with older versions that happen to lie there.
                 self._start(project, question)
                 locked = self._uv(command, folder, offline=False, log=_LOG_REFUSALS)
             if refusal := _REFUSED.search(locked.stderr):
                 self._refused(refusal[1], self._uv([*command, "--upgrade"], folder, offline=False, log=_LOG_PAGES))
+            if self.uv.offline and (pages := _projects(locked)):
+                self._offline(pages, failed=locked.code != 0)
             if locked.code != 0:
                 return _failure(locked)
             state = (project / "uv.lock").read_text(encoding="utf-8")
@@ -117,6 +122,14 @@ class UvResolver:
             hint="-v shows the indexes in use and where they and their logins came from; an index that answers so for what it does not "
             "have may say so with ignore-error-codes (docs/indexes.md)",
         )
+
+    def _offline(self, projects: Sequence[str], *, failed: bool) -> None:
+        """What the cache does not hold does not exist for uv offline: say so, for it may have made do with older versions."""
+        words = f"the cache holds no page of {', '.join(projects)}"
+        hint = "run once without --offline, with the same --cache-dir"
+        if failed:
+            raise Offline(f"{words}, and without it there is no solution", hint=hint)
+        self.reporter.warning(f"{words}: versions may be older than what the indexes have", hint=hint)
 
     def _pyproject(self, question: Question) -> dict[str, Any]:
         lowest = min(question.lowest_python, self.python_version)
@@ -238,6 +251,11 @@ def _failure(completed: Completed) -> NeedsMetadata | NoSolution:
     ):
         raise IndexFault(f"uv could not reach an index while locking: {words}", hint="-v shows the indexes in use and where they came from")
     raise LockError(f"uv could not lock the requirements: {words}")
+
+
+def _projects(completed: Completed) -> list[str]:
+    """The projects whose pages uv missed."""
+    return sorted({canonicalize_name(page.rstrip("/").rsplit("/", 1)[-1]) for page in _PAGE.findall(completed.stderr)})
 
 
 def _wheelless(words: str) -> tuple[tuple[str, str | None], ...]:

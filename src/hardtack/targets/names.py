@@ -23,8 +23,8 @@ _NOISE = ("unknown", "pc", "apple", "msvc", "none")
 _END = r"(?=$|[-_@/ .])"
 _PATTERNS: dict[str, str] = {
     "python": r"(?P<impl>cpython|python|pypy|cp|pp|py)[-_]?(?P<major>\d)[._]?(?P<minor>\d{1,2})"
-    r"(?:[._](?P<patch>\d{1,2}(?:(?:a|b|rc)\d+)?))?(?P<t>t)?",
-    "bare": r"(?P<major>\d)\.(?P<minor>\d{1,2})(?:\.(?P<patch>\d{1,2}(?:(?:a|b|rc)\d+)?))?(?P<t>t)?",
+    r"(?:[._](?P<patch>\d{1,2}(?:(?:a|b|rc)\d+)?)(?P<on>\+|plus)?)?(?P<t>t)?",
+    "bare": r"(?P<major>\d)\.(?P<minor>\d{1,2})(?:\.(?P<patch>\d{1,2}(?:(?:a|b|rc)\d+)?)(?P<on>\+|plus)?)?(?P<t>t)?",
     "threads": r"freethreaded|nogil",
     "legacy": r"manylinux(?:1|2010|2014)",
     "glibc": r"(?:manylinux|glibc|gnu)[-_]?(?P<high>\d+)[._](?P<low>\d+)",
@@ -87,8 +87,8 @@ def read_name(text: str, *, python: str | None = None) -> Spelled:
     _check_python(implementation, version, threads, text)
     patch: str | None = said.get("patch")
     if patch is not None:
-        exact = Version(f"{version[0]}.{version[1]}.{patch}")
-        patches = PatchRange(first=exact, last=exact)
+        exact = Version(f"{version[0]}.{version[1]}.{patch.removesuffix('plus')}")
+        patches = PatchRange(first=exact, last=None if patch.endswith("plus") else exact)
     elif version == own and implementation == "cpython" and not threads and "patches" in facts:
         first, last = facts["patches"]
         patches = PatchRange(first=Version(first), last=Version(last))
@@ -285,7 +285,7 @@ def _note_python(said: _Said, match: re.Match[str], text: str) -> None:
     said.add("implementation", implementation, word, text)
     said.add("python", (int(match["major"]), int(match["minor"])), word, text)
     if match["patch"]:
-        said.add("patch", match["patch"], word, text)
+        said.add("patch", match["patch"] + ("plus" if match["on"] else ""), word, text)
     if match["t"]:
         said.add("threads", True, word, text)
 

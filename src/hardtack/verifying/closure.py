@@ -319,7 +319,11 @@ class _Proof:
                 self._find("tags", reason, choice=choice, required_by=chain(demand), instead=instead, hint=hint)
             if unfit := where & ~self.stretches.fits(wheel.requires_python):
                 message = f"{choice} needs Python {wheel.requires_python}, and this target has {self._patches(unfit)}"
-                hint = "lock again for this target; or give the target a range of patches that the package supports"
+                later = self.stretches.texts(self.stretches.fits(wheel.requires_python))
+                hint = "lock again for this target, or leave the target out"
+                if later:
+                    hint = f"if the host has Python {later[0]} or later, name the target so: -t py{later[0]}+-..., in place of py39-..."
+                    hint = hint.replace("py39-", f"py{self.target.python[0]}{self.target.python[1]}-")
                 self._find("requires-python", message, choice=choice, required_by=chain(demand), hint=hint)
         for constraint, applies in self.constrained.get(choice.name, ()):
             violated = where & applies

@@ -48,10 +48,15 @@ def check_files(
             findings += _against_lock(file, locked)
     findings += _duplicates(files)
     listed = {file.path for file in files}
+    versions = {(canonicalize_name(file.name), _version(file.version)) for file in files}
     for path in sorted(found):
         if path in listed:
             continue
-        if path in leftovers:
+        facts = found[path]
+        if isinstance(facts, WheelFacts) and (facts.name, facts.version) in versions:
+            message = f"{path} is not listed, and of a version that is: installers may take it in place of what was proven"
+            findings.append(Finding(code="rival", message=message, file=path, hint="remove it, or run hardtack build --prune"))
+        elif path in leftovers:
             findings.append(Finding(code="leftover", severity=Severity.NOTE, message=f"{path} is left over from an earlier run", file=path))
         else:
             message = f"{path} lies there and is not listed: an installer that looks by name may take it"

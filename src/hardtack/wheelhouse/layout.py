@@ -9,12 +9,13 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardtack.errors import HardtackError, InputError, IntegrityError
 from hardtack.model.finding import Finding, Severity
+from hardtack.model.fit import read_wheel_name
 from hardtack.model.manifest import Manifest, ManifestFile
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
@@ -396,6 +397,11 @@ class _Stowing:
     def commit(self, manifest: Manifest, *, prune: bool) -> Manifest:
         """Write the manifest; what nothing needs goes or is kept in it as a leftover. An interrupted prune still knows what is ours."""
         leftovers = self.leftovers(manifest)
+        for path in rivals(manifest, leftovers):
+            # Of two wheels of one version an installer takes the one that fits best, listed or not: ours goes, --prune or not.
+            if self.prune(path, leftovers[path]):
+                del leftovers[path]
+                self.reporter.detail(f"{path}: removed, for installers would take it in place of what was proven")
         kept = dataclasses.replace(manifest, leftovers=tuple(sorted(leftovers.items())))
         foreign = self.foreign_wheels(manifest, leftovers)
         if prune and (leftovers or foreign):
@@ -462,6 +468,17 @@ class _Stowing:
             except OSError:
                 break
         return True
+
+
+def rivals(manifest: Manifest, paths: Iterable[str]) -> list[str]:
+    """The wheels among ``paths`` that are of a version that the manifest has another wheel of: an installer may take either."""
+    versions = {(file.name, file.version) for file in manifest.files}
+    found = []
+    for path in paths:
+        name = read_wheel_name(path.rpartition("/")[2]) if path.endswith(".whl") else None
+        if name is not None and (name.name, str(name.version)) in versions:
+            found.append(path)
+    return found
 
 
 def _make_folder(path: Path) -> None:

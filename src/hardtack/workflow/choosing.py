@@ -105,6 +105,7 @@ def _resolved(
         python_version=environ.python_version(),
         settings=supplies.uv_settings,
         stop=stop,
+        reporter=reporter,
         ask=supplies.client.files,
     )
 
@@ -219,7 +220,8 @@ def _from_uv_lock(job: Job, supplies: Supplies, stop: Cancellation) -> Lock:
     """uv's own export of the project's uv.lock, one for each selection among the targets."""
     assert job.lock_file is not None
     path = job.lock_file.path
-    members_of_workspace = _is_workspace(path.parent / "pyproject.toml") and path.parent == job.project_dir
+    # Of a workspace whose root is no project of its own, all the members are what is meant.
+    members_of_workspace = path.parent == job.project_dir and _is_virtual_workspace(path.parent / "pyproject.toml")
     edges = read_edges(path.read_text(encoding="utf-8"), where=str(path))
     parts: list[tuple[Lock, tuple[Target, ...]]] = []
     supplies.cache_dir.mkdir(parents=True, exist_ok=True)
@@ -246,5 +248,6 @@ def _from_uv_lock(job: Job, supplies: Supplies, stop: Cancellation) -> Lock:
     return replace(merge_locks(parts), origin="uv.lock", inputs_digest=job.digest())
 
 
-def _is_workspace(pyproject: Path) -> bool:
-    return "workspace" in tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("uv", {})
+def _is_virtual_workspace(pyproject: Path) -> bool:
+    tables = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    return "project" not in tables and "workspace" in tables.get("tool", {}).get("uv", {})

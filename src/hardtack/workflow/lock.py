@@ -75,8 +75,9 @@ def lock(
 ) -> LockResult:
     """Lock for all targets, and write ``output`` (pylock.toml beside the project by default) and each export ("FORMAT:PATH").
 
-    An unchanged input keeps every version; ``upgrade`` names packages to choose anew (":all:": every one). ``check`` writes nothing, and
-    finds whether the file that is there still says what would be written.
+    A gap, a package that nothing serves on some target, is a finding, and the lock is written all the same. An unchanged input keeps every
+    version; ``upgrade`` names packages to choose anew (":all:": every one). ``check`` writes nothing, and finds whether the file that is
+    there still says what would be written.
     """
     began = time.monotonic()
     request = request or Request()
@@ -98,6 +99,7 @@ def lock(
     from hardtack.verifying.integrity import check_user_hashes, note_yanked
     from hardtack.wheelhouse.pylock import write_pylock
     from hardtack.workflow.choosing import choose
+    from hardtack.workflow.gaps import gap_findings
     from hardtack.workflow.supplies import open_supplies
 
     specs = [parse_export_spec(text) for text in exports]
@@ -107,8 +109,12 @@ def lock(
     ) as supplies:
         chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=path)
         found = chosen.lock if chosen.obeyed else _with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
-    planned = plan(found, job.targets, Policy(formats=job.formats))
-    findings = [*check_user_hashes(job.requirements.roots, found, planned), *note_yanked(planned)]
+        planned = plan(found, job.targets, Policy(formats=job.formats))
+        findings = [
+            *check_user_hashes(job.requirements.roots, found, planned),
+            *gap_findings(planned, found, job, supplies),
+            *note_yanked(planned),
+        ]
     texts: dict[Path, str] = {}
     if not chosen.obeyed:
         texts[path] = write_pylock(found, target_descriptions={target.name: describe(target) for target in job.targets}, base=path.parent)

@@ -59,9 +59,7 @@ def _is_project(package: LockedPackage, name: str | None) -> bool:
     return package.name == name and package.source is not None and package.source.kind == "directory"
 
 
-def with_build_requirements(
-    lock: Lock, requirements: Requirements, *, resolve: Callable[[Requirements], Lock], reporter: Reporter
-) -> Lock:
+def with_build_requirements(lock: Lock, requirements: Requirements, *, resolve: Callable[[Requirements], Lock], reporter: Reporter) -> Lock:
     """The lock with what the project's build requires, at versions that go with its own; where none do, without it and with a warning."""
     asked = requirements.build_roots
     if not asked:

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from hardtack.locking.exports import wheelhouse_texts
 from hardtack.model.finding import Finding, Severity, Verdict
-from hardtack.model.index import ProjectPage
 from hardtack.model.lock import Lock, LockedFile, LockedPackage
 from hardtack.model.manifest import Manifest, ManifestFile, Pin
-from hardtack.model.plan import Gap, Plan, PlanEntry, Take
+from hardtack.model.plan import Plan, Take
 from hardtack.model.target import Target
 from hardtack.model.wheel import BadWheel, WheelFacts
-from hardtack.planning.explain import askers, what_would_help
 from hardtack.planning.plan import Policy, plan
 from hardtack.reporting import Reporter
 from hardtack.shipping.install_script import INSTALL_SCRIPT_NAME, install_script
@@ -30,6 +28,7 @@ from hardtack.wheelhouse.layout import file_paths, stow
 from hardtack.wheelhouse.pylock import write_pylock
 from hardtack.workflow.archiving import grounds_of
 from hardtack.workflow.choosing import choose
+from hardtack.workflow.gaps import gap_findings
 from hardtack.workflow.making import Made, Ware, make
 from hardtack.workflow.outcome import BuildResult
 from hardtack.workflow.proving import Shelf, prove
@@ -62,7 +61,7 @@ def provision(job: Job, *, key: str, reporter: Reporter, stop: Cancellation) -> 
             findings=(
                 *check_user_hashes(job.requirements.roots, chosen.lock, planned),
                 *note_yanked(planned),
-                *_gaps(planned, chosen.lock, job, supplies),
+                *gap_findings(planned, chosen.lock, job, supplies),
             ),
             output=job.output,
         )
@@ -196,36 +195,6 @@ def _first_seen(made: Made) -> list[Finding]:
             hint="compare them once with what the maker of the files says; --require-stated-hashes refuses such files",
         )
     ]
-
-
-def _gaps(planned: Plan, lock: Lock, job: Job, supplies: Supplies) -> list[Finding]:
-    """Each gap of the plan, with what exists instead and what would fill it."""
-    entries = [entry for entry in planned.entries if isinstance(entry.decision, Gap)]
-    if not entries:
-        return []
-    targets = {target.name: target for target in job.targets}
-    pages = (
-        {name: supplies.client.files(name) for name in sorted({entry.package.name for entry in entries})} if job.lock_file is None else {}
-    )
-    return [_gap(entry, targets[entry.target], pages, lock) for entry in entries]
-
-
-def _gap(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[ProjectPage, ...]], lock: Lock) -> Finding:
-    decision = entry.decision
-    assert isinstance(decision, Gap)
-    # Where no file is at fault, no other file helps.
-    other_files = decision.code not in ("unanswerable-marker", "conflict", "no-hash")
-    hint = what_would_help(entry, target, pages).hint if other_files else None
-    return Finding(
-        code=decision.code,
-        message=f"{entry.package.name} {entry.package.version or ''} has nothing that serves {entry.target}: {decision.reason}",
-        package=entry.package.name,
-        version=str(entry.package.version) if entry.package.version else None,
-        target=entry.target,
-        instead=tuple(f"{rejected.filename} ({rejected.reason})" for rejected in decision.rejected),
-        required_by=askers(entry.package, lock),
-        hint=hint or decision.hint,
-    )
 
 
 def _judge(made: Made, supplies: Supplies, *, reporter: Reporter, stop: Cancellation) -> Mapping[str, WheelFacts | BadWheel]:
