@@ -24,7 +24,6 @@ FILTER_FD = 9  # where a program that installs the filter itself finds it
 
 # prctl(2)
 _SET_DUMPABLE, _CAPBSET_DROP, _SET_SECUREBITS, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = 4, 24, 28, 36, 38, 47
-_SET_SECUREBITS, _NO_SETUID_FIXUP = 28, 1 << 2
 _SEARCH = 2  # CAP_DAC_READ_SEARCH
 # landlock(7): the same numbers everywhere
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -346,8 +345,6 @@ def _drop(kernel: _Kernel, capset: int, owner: int | None) -> None:
     if owner is not None:
         # No exec makes root of user 0; and access(2) asks with the capability too, as open(2) does: programs look before they leap.
         kernel.prctl(_SET_SECUREBITS, 0b1111)
-        # Else access(2) would answer as if the capability were not there, and compilers, which ask it first, would find no TMPDIR.
-        kernel.prctl(_SET_SECUREBITS, _NO_SETUID_FIXUP)
         os.setgroups([])
         os.setresgid(owner, owner, owner)
         os.setresuid(owner, owner, owner)
