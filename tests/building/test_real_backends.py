@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import platform
+import re
+import sys
 import urllib.request
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hardtack.building.build import BuiltWheel, build_wheel, prepare_metadata
 from hardtack.building.environment import BuildEnvironment, build_environment
+from hardtack.building.interpreter import installed
+from hardtack.building.repair import Repairer, find_repairer
 from hardtack.model.wheel import SdistFacts
 from hardtack.system import environ
 from hardtack.system.process import run
 from hardtack.system.uv import find_uv
 from hardtack.wheelhouse.sdist import inspect_sdist
+from tests.building.compiled import needs_compiler
 from tests.building.projects import Bench, Source, archive_of, names
 
 pytestmark = pytest.mark.live
@@ -64,7 +72,7 @@ PROJECTS = {
 }
 
 
-def build(bench: Bench, source: Source) -> BuiltWheel:
+def build(bench: Bench, source: Source, *, repairer: Repairer | None = None) -> BuiltWheel:
     return build_wheel(
         source.facts,
         source.path,
@@ -77,6 +85,7 @@ def build(bench: Bench, source: Source) -> BuiltWheel:
         reporter=bench.reporter,
         stop=bench.stop,
         timeout=120,
+        repairer=repairer,
     )
 
 
@@ -137,3 +146,62 @@ def test_the_same_wheel_as_uv_builds(bench: Bench, tmp_path: Path) -> None:
     assert theirs.name == ours.filename
     with zipfile.ZipFile(theirs) as left, zipfile.ZipFile(ours.path) as right:
         assert {name: left.read(name) for name in left.namelist()} == {name: right.read(name) for name in right.namelist()}
+
+
+def sdist_of(folder: Path, project: str, version: str) -> Source:
+    """A real source archive of the public index."""
+    with urllib.request.urlopen(f"https://pypi.org/simple/{project}/", timeout=60) as answer:
+        page = answer.read().decode()
+    address = re.search(rf'href="([^"#]*/{project}-{re.escape(version)}\.tar\.gz)', page)
+    assert address is not None
+    archive = folder / f"{project}-{version}.tar.gz"
+    with urllib.request.urlopen(address[1], timeout=60) as answer:
+        archive.write_bytes(answer.read())
+    facts = inspect_sdist(archive, filename=archive.name, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
+    assert isinstance(facts, SdistFacts)
+    return Source(path=archive, facts=facts)
+
+
+def others(bench: Bench) -> list[Path]:
+    """Another CPython of this machine that is new enough for today's build backends."""
+    found = installed(bench.uv, bench.python, bench.stop)
+    ours = sys.version_info[:2]
+    return [one.executable for one in found if one.implementation == "cpython" and (3, 10) <= one.version.release[:2] != ours]
+
+
+# Real extension modules, what imports them, and whether they are linked to a library that not every system has.
+COMPILED = {
+    "markupsafe": ("markupsafe", "3.0.2", "import markupsafe._speedups as s; print(s._escape_inner('<'))", "&lt;"),
+    "pyyaml": ("pyyaml", "6.0.2", "import yaml; print(yaml.safe_load('[1, 2]'))", "[1, 2]"),
+    "cffi": ("cffi", "1.17.1", "import cffi; f = cffi.FFI(); f.cdef('int abs(int);'); print(f.dlopen(None).abs(-3))", "3"),
+}
+
+
+@needs_compiler
+@pytest.mark.skipif(not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc", reason="the floors are glibc's")
+@pytest.mark.parametrize("name", COMPILED)
+def test_real_extensions_are_built_by_each_interpreter_and_run_under_tags_that_auditwheel_agrees_with(
+    bench: Bench, tmp_path: Path, name: str
+) -> None:
+    project, version, code, answer = COMPILED[name]
+    sdist = sdist_of(tmp_path, project, version)
+    repairer = find_repairer()
+    pytest.importorskip("auditwheel")
+    for python in (bench.python, *others(bench)[:1]):
+        built = build(replace(bench, python=python), sdist, repairer=repairer)
+        assert not built.pure or name == "pyyaml"
+        shown = run([sys.executable, "-m", "auditwheel", "show", "--json", str(built.path)], environment=environ.variables(), timeout=60)
+        platforms = {tag.platform for tag in built.tags}
+        if built.pure:
+            assert "pure Python" in shown.stdout + shown.stderr
+        elif built.outside:
+            assert all(platform.startswith("linux_") for platform in platforms)
+        else:
+            assert json.loads(shown.stdout)["overall_tag"] in platforms
+        where = tmp_path / f"installed-{python.name}"
+        put = bench.uv.run(
+            ["pip", "install", "--python", str(python), "--target", str(where), str(built.path)], cwd=tmp_path, stop=bench.stop
+        )
+        assert put.code == 0, put.stderr
+        ran = run([str(python), "-c", code], environment={"PYTHONPATH": str(where)}, cwd=tmp_path, timeout=30)
+        assert ran.stdout.strip() == answer, ran.stderr

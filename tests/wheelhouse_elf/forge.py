@@ -59,7 +59,7 @@ def elf(
     start = head + 2 * header
     places: dict[str, int] = {}
     body = bytearray()
-    for name, data in {
+    for part, data in {
         "strings": bytes(strings),
         "need": bytes(need),
         "table": bytes(table),

@@ -15,9 +15,9 @@ from packaging.tags import Tag
 
 from hardtack.building.backend import WrongWheel
 from hardtack.building.contained import run_contained
-from hardtack.building.interpreter import Interpreter, ask
+from hardtack.building.interpreter import Interpreter, ask, folders
 from hardtack.building.retag import Tags, retag, tags_of
-from hardtack.building.sandbox import Mount, Sandbox
+from hardtack.building.sandbox_launch import Limits, Mount, Sandbox
 from hardtack.errors import BuildFault
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
@@ -25,7 +25,7 @@ from hardtack.wheelhouse.manylinux import platform_tags, promise
 from hardtack.wheelhouse.native import NativeFacts, wheel_floor
 
 _MUSL = (1, 2)  # every musl since 2019 is a 1.2, and Pythons that hardtack builds with are younger
-_SECONDS = 600.0
+_LIMITS = Limits(seconds=600)
 _PYTHON = re.compile(r"(?:cp|py|pp)(\d)(\d*)")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -195,16 +195,18 @@ def _repair(
         Mount(host=temporary, inside="/build/tmp", writable=True),
         Mount(host=repairer.site, inside="/build/site"),
     ]
-    for root in host.roots:
-        if root.parts[:2] != (root.anchor, "usr"):
-            mounts += [Mount(host=root / name, inside=str(root / name)) for name in ("bin", "lib", "lib64") if (root / name).is_dir()]
+    mounts += [Mount(host=folder, inside=str(folder)) for folder in folders(host)]
+    tools = []
     if repairer.patchelf is not None:
-        mounts.append(Mount(host=repairer.patchelf.parent, inside="/build/tools"))
+        own = room / "patchelf"
+        own.mkdir()
+        shutil.copy(repairer.patchelf, own / "patchelf")
+        mounts.append(Mount(host=own, inside="/build/patchelf"))
+        tools.append(sandbox.inside(own, mounts))
 
     def inside(path: Path) -> str:
         return sandbox.inside(path, mounts)
 
-    tools = [inside(repairer.patchelf.parent)] if repairer.patchelf is not None else []
     variables = {
         "PATH": ":".join([*tools, "/usr/bin", "/bin"]),
         "PYTHONPATH": inside(repairer.site),
@@ -219,11 +221,15 @@ def _repair(
     }
     arguments = ["repair", "-w", inside(made)] if repairer.name == "auditwheel" else ["-o", inside(made)]
     launch = sandbox.launch(
-        [inside(host.executable), "-m", repairer.name, *arguments, inside(wheel)], mounts=mounts, cwd=temporary, environment=variables
+        [inside(host.executable), "-m", repairer.name, *arguments, inside(wheel)],
+        mounts=mounts,
+        cwd=temporary,
+        environment=variables,
+        limits=_LIMITS,
     )
     with open(log, "a", encoding="utf-8") as stream:
         stream.write(f"--- {repairer.name}\n")
-    ended = run_contained(launch, log=log, stop=stop, timeout=_SECONDS)
+    ended = run_contained(launch, log=log, stop=stop, limits=_LIMITS)
     found = [path for path in made.iterdir() if path.suffix == ".whl" and path.is_file() and not path.is_symlink()]
     if ended.limit is not None or ended.code != 0 or len(found) != 1:
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][-5:]
