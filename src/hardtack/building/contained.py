@@ -89,6 +89,8 @@ def run_contained(launch: Launch, *, log: Path, stop: Cancellation, limits: Limi
             watcher.join()
             if os.fstat(stream.fileno()).st_size > limits.log:
                 os.truncate(log, limits.log)
+                # It may have met the limit of a file before we looked.
+                reason.append(f"it wrote more than {limits.log >> 20} MiB of output")
     stop.check()
     return Ended(code=code, limit=reason[0] if reason else None)
 

@@ -23,7 +23,8 @@ from typing import Any
 
 from hardtack.building.contained import run_contained
 from hardtack.building.interpreter import ask, folders
-from hardtack.building.sandbox import Bubblewrap, Mount, Sandbox, Unconfined, find_sandbox
+from hardtack.building.sandbox import Bubblewrap, Landlock, Mount, Sandbox, Unconfined, find_sandbox
+from hardtack.building.sandbox_landlock import landlock_here
 from hardtack.building.sandbox_launch import Limits
 from hardtack.system.cancellation import Cancellation
 from tests.building.hostile.attacks import BOMBS, DAEMONS, HOLDS, PRELUDE, TIMED
@@ -38,6 +39,8 @@ def tier(name: str) -> Sandbox | None:
     if name == "none":
         return Unconfined(why="the test says so")
     found = find_sandbox({"PATH": "/usr/bin:/bin"} if name == "bubblewrap" else {"PATH": "/nonexistent"})
+    if name == "landlock+seccomp" and found.name != name and isinstance(landlock_here(), Landlock):
+        raise AssertionError(found)  # a kernel that has it, where it does not hold: the worst time to skip a test
     return found if found.name == name else None
 
 
