@@ -28,7 +28,7 @@ def surroundings(home: Path, **more: str) -> dict[str, str]:
 
 
 def archive(
-    bench: Bench, source: Source, *, environment: Mapping[str, str] | None = None, name: str = "lib", **more: object
+    bench: Bench, source: Source, *, live: bool = False, environment: Mapping[str, str] | None = None, name: str = "lib", **more: object
 ) -> SourceArchive:
     """The source's archive, made with nothing remembered."""
     known = environment or surroundings(bench.work.parent)
@@ -48,7 +48,7 @@ def archive(
             name=name,
             python=bench.python,
             uv=replace(bench.uv, environment=known),
-            uv_config=bench.uv_config,
+            uv_config=bench.uv_config if not live else None,
             sandbox=bench.sandbox,
             work=bench.work,
             source_date_epoch=EPOCH,

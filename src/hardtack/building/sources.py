@@ -400,7 +400,7 @@ def _settle(root: Path, epoch: int) -> None:
 
 
 def _pack(tree: Path, destination: Path, *, top: str, epoch: int, within: Path | None = None) -> None:
-    """A tar.gz whose bytes follow from the content alone. A link that leaves ``tree`` becomes the file that it shows ``within`` a folder."""
+    """A tar.gz whose bytes follow from the content alone. A link that leaves ``tree`` becomes the file that it shows ``within``."""
     rows = sorted(
         (path.relative_to(tree).as_posix(), path)
         for folder, names, files in os.walk(tree)

@@ -26,6 +26,7 @@ class Grounds:
 
     project_dir: Path
     leave_out: tuple[Path, ...] = ()
+    project: str | None = None
 
     def shown(self, location: str) -> str:
         """A folder as the project names it, so that a manifest does not tell of the machine."""
@@ -37,7 +38,7 @@ class Grounds:
 
 def grounds_of(job: Job) -> Grounds:
     """The grounds of a job."""
-    return Grounds(project_dir=job.project_dir, leave_out=(job.output.absolute(),))
+    return Grounds(project_dir=job.project_dir, leave_out=(job.output.absolute(),), project=job.requirements.project_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

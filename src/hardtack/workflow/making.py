@@ -129,6 +129,8 @@ def make(
             if isinstance(outcome, Ware):
                 outcome = _from_archive(outcome, archive, package)
         if isinstance(outcome, Finding):
+            if outcome.hint is None and package.name == grounds.project:
+                outcome = replace(outcome, hint="it is the project itself: --no-project leaves it out, --project-wheel FILE takes yours")
             findings.append(_for_entry(outcome, plan.entries[at]))
         else:
             wares[at] = outcome
