@@ -267,3 +267,17 @@ def test_a_commit_that_is_not_there(yard: Yard) -> None:
     commit_all(folder)
     with pytest.raises(LockError):
         yard.build(f"lib @ git+{folder.as_uri()}@{'a' * 40}")
+
+
+def test_an_exported_list_is_of_what_the_project_needs(yard: Yard) -> None:
+    yard.wheel("leaf")
+    write_project(yard.project, "proj", dependencies=["leaf"])
+    assert yard.lock(exports=("requirements:req.txt",)).passed
+    text = (yard.project / "req.txt").read_text()
+    assert "leaf==1.0" in text and "file:" not in text and "proj @" not in text
+    # The lock itself has it, and is obeyed elsewhere.
+    moved = yard.home / "elsewhere"
+    yard.project.rename(moved)
+    yard.project = moved
+    proven(yard.build())
+    assert yard.files() == {"leaf-1.0-py3-none-any.whl", "proj-1.0-py3-none-any.whl"}

@@ -119,7 +119,7 @@ def lock(
     if not chosen.obeyed:
         texts[path] = write_pylock(found, target_descriptions={target.name: describe(target) for target in job.targets}, base=path.parent)
     for spec in specs:
-        for name, text in export(found, spec, job.targets).items():
+        for name, text in export(_without_project(found, job), spec, job.targets).items():
             texts[job.project_dir / name] = text
     changed = [place for place, text in texts.items() if _read(place) != text]
     if check:
@@ -213,6 +213,19 @@ def _with_digests(lock: Lock, job: Job, supplies: Supplies, *, reporter: Reporte
             wheels.append(file)
         packages.append(replace(package, wheels=tuple(wheels)))
     return replace(lock, packages=tuple(packages))
+
+
+def _without_project(lock: Lock, job: Job) -> Lock:
+    """A list for other tools is of what the project needs: a folder has no hash, and would take those of all others along."""
+    own = {root.path for root in job.requirements.project_roots}
+    return replace(
+        lock,
+        packages=tuple(
+            package
+            for package in lock.packages
+            if package.name != job.requirements.project_name or package.source is None or Path(package.source.location) not in own
+        ),
+    )
 
 
 def _guard_foreign(path: Path) -> None:
