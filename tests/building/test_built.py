@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 
 from hardtack.building.build import BuiltWheel
 from hardtack.building.built import build_key, built_before, remember
+from hardtack.building.repair import Repairer
 from hardtack.model.manifest import BuildRecord
 from tests.building.projects import source
 
@@ -25,7 +26,9 @@ BUILT = BuiltWheel(
         requires={"a==1": "ef" * 32},
         sandbox="none",
         python="cpython 3.12.1",
+        tools={"glibc": "2.36"},
     ),
+    outside=("libx.so.1",),
 )
 
 
@@ -36,6 +39,7 @@ def test_what_was_remembered_comes_back_whole(tmp_path: Path) -> None:
     again = built_before(key, cache_dir=tmp_path, has=lambda digest: digest == BUILT.sha256)
     assert again is not None
     assert (again.filename, again.sha256, again.size, again.record) == (BUILT.filename, BUILT.sha256, BUILT.size, BUILT.record)
+    assert again.outside == BUILT.outside
     assert built_before(key, cache_dir=tmp_path, has=lambda _: False) is None
 
 
@@ -58,5 +62,11 @@ def test_every_input_changes_the_key(tmp_path: Path) -> None:
         build_key(replace(facts, sha256="0" * 64), python="3.12", sandbox="none", source_date_epoch=0),
         build_key(replace(facts, build_requires=(Requirement("x"),)), python="3.12", sandbox="none", source_date_epoch=0),
         build_key(replace(facts, backend="other"), python="3.12", sandbox="none", source_date_epoch=0),
+        *(
+            build_key(
+                facts, python="3.12", sandbox="none", source_date_epoch=0, repairer=Repairer(name="r", version=version, site=Path("x"))
+            )
+            for version in ("1", "2")
+        ),
     }
-    assert len(keys) == 7
+    assert len(keys) == 9

@@ -12,6 +12,7 @@ import pytest
 from packaging.tags import parse_tag
 
 from hardtack.model.finding import Severity
+from hardtack.targets.catalog import parse_target
 from hardtack.wheelhouse.manylinux import NOWHERE, library_floor, platform_tags, promise, version_floor
 from hardtack.wheelhouse.native import NativeFacts, check_native, wheel_floor
 from tests.support.archives import make_wheel
@@ -171,13 +172,13 @@ CHECKS = {
 
 
 @pytest.mark.parametrize("case", CHECKS)
-def test_a_tag_that_promises_too_much_is_an_error_and_a_library_of_nobody_is_noted(tmp_path: Path, case: str) -> None:
+def test_a_tag_that_promises_too_much_is_a_warning_and_a_library_of_nobody_is_noted(tmp_path: Path, case: str) -> None:
     platform, data, expected = CHECKS[case]
     tag = f"cp311-cp311-{platform}"
     found = check_native(native(tmp_path, {"mini/a.so": data}, tag), parse_tag(tag), file="mini.whl", package="mini")
     assert [finding.code for finding in found] == expected
     for finding in found:
-        assert (finding.severity is Severity.ERROR) == (finding.code == "glibc-floor")
+        assert finding.severity is (Severity.WARNING if finding.code == "glibc-floor" else Severity.NOTE)
         assert "a.so" in finding.message
     if case == "exceeds":
         assert "glibc 2.17" in found[0].message
@@ -196,3 +197,20 @@ def test_tags_for_a_floor_are_never_lower_and_known_to_older_installers() -> Non
     assert platform_tags("glibc", (2, 3), "aarch64") == ("manylinux2014_aarch64", "manylinux_2_17_aarch64")
     assert platform_tags("glibc", (2, 29), "x86_64") == ("manylinux_2_29_x86_64",)
     assert platform_tags("musl", (1, 2), "x86_64") == ("musllinux_1_2_x86_64",)
+
+
+def test_an_error_is_only_for_the_targets_that_are_too_old(tmp_path: Path) -> None:
+    """A wheel that says manylinux1 and needs 2.28 is a lie, and runs on every target that has 2.28."""
+    tag = "py3-none-manylinux1_x86_64"
+    found = native(tmp_path, {"mini/a.so": glibc("GLIBC_2.28", statx="GLIBC_2.28")}, tag)
+
+    def check(*names: str) -> list[tuple[str, str | None]]:
+        targets = [parse_target(name) for name in names]
+        return [(one.severity.value, one.target) for one in check_native(found, parse_tag(tag), file="mini.whl", targets=targets)]
+
+    old = "py312-linux-x86_64-glibc2_17"
+    assert check(old, "py312-linux-x86_64") == [("error", old)]
+    assert check("py312-linux-x86_64") == [("warning", None)]
+    assert check("py312-linux-aarch64-glibc2_17", "py312-linux-x86_64-musl", "py312-windows-x86_64") == [("warning", None)]
+    [only] = check_native(found, parse_tag(tag), file="mini.whl", targets=[parse_target(old)])
+    assert only.message == "it needs GLIBC_2.28 (statx in a.so), the target has 2.17"

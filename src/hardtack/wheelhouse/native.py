@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import BinaryIO
 from packaging.tags import Tag
 
 from hardtack.model.finding import Finding, Severity
+from hardtack.model.target import Target
 from hardtack.wheelhouse.elf import MAGIC, BadElf, ElfFacts, VersionNeed, read_elf
 from hardtack.wheelhouse.manylinux import NOWHERE, libc_of, library_floor, promise, version_floor
 
@@ -132,29 +133,40 @@ def wheel_floor(path: Path) -> NativeFacts:
     return NativeFacts(members=tuple(members), broken=tuple(broken), others=tuple(others))
 
 
-def check_native(facts: NativeFacts, tags: frozenset[Tag], *, file: str, package: str | None = None) -> tuple[Finding, ...]:
-    """Findings on a wheel that is offered for Linux: its files need a newer system than its tags promise, or libraries nobody gives.
+def check_native(
+    facts: NativeFacts, tags: frozenset[Tag], *, file: str, package: str | None = None, targets: Sequence[Target] = ()
+) -> tuple[Finding, ...]:
+    """Findings on a wheel that serves ``targets``, told by its files: a newer system needed than a target is, or libraries nobody gives.
 
-    The lowest promise counts: every system that a tag names must be able to load it. Weak symbols are no need: loading goes on without.
+    An error for each target whose floor is too low; a warning where its tags promise more than is true, and no target suffers from it.
+    Weak symbols are no need: loading goes on without them.
     """
     found: list[Finding] = []
-    for arch, libc, promised in _promises(tags):
-        if libc == "glibc":
-            above: dict[str, SymbolNeed] = {}
-            for need in facts.needs(arch, weak=False):
-                if need.floor > promised:
-                    above.setdefault(need.version, need)
-            if above:
-                worst = sorted(above.values(), key=lambda need: (need.floor, need.version), reverse=True)
-                found.append(
-                    Finding(
-                        code="glibc-floor",
-                        message=f"its tag promises glibc {promised[0]}.{promised[1]} on {arch}, yet it needs {_listed(worst)}",
-                        package=package,
-                        file=file,
-                        hint="it may fail to load on the older systems of that tag: take another version, or build it from source",
-                    )
+    for target in targets:
+        ours = target.platform
+        if ours.libc == "glibc" and ours.floor is not None and (above := _above(facts, ours.arch, ours.floor)):
+            found.append(
+                Finding(
+                    code="glibc-floor",
+                    message=f"it needs {above}, the target has {ours.floor[0]}.{ours.floor[1]}",
+                    package=package,
+                    target=target.name,
+                    file=file,
+                    hint="it may fail to load there, whatever its tags say: take another version, or build it from source",
                 )
+            )
+    for arch, libc, promised in _promises(tags):
+        if not found and libc == "glibc" and (above := _above(facts, arch, promised)):
+            found.append(
+                Finding(
+                    code="glibc-floor",
+                    severity=Severity.WARNING,
+                    message=f"its tag promises glibc {promised[0]}.{promised[1]} on {arch}, yet it needs {above}",
+                    package=package,
+                    file=file,
+                    hint="it may fail to load on the older systems of that tag",
+                )
+            )
         if outside := facts.outside(arch):
             shown = ", ".join(f"{library} ({files[0].rpartition('/')[2]})" for library, files in list(outside.items())[:8])
             found.append(
@@ -168,6 +180,15 @@ def check_native(facts: NativeFacts, tags: frozenset[Tag], *, file: str, package
                 )
             )
     return tuple(found)
+
+
+def _above(facts: NativeFacts, arch: str, floor: tuple[int, int]) -> str | None:
+    """What a wheel needs beyond a floor, the newest first, in words; None if nothing."""
+    above: dict[str, SymbolNeed] = {}
+    for need in facts.needs(arch, weak=False):
+        if need.floor > floor:
+            above.setdefault(need.version, need)
+    return _listed(sorted(above.values(), key=lambda need: (need.floor, need.version), reverse=True)) if above else None
 
 
 def _promises(tags: frozenset[Tag]) -> Iterator[tuple[str, str, tuple[int, int]]]:
