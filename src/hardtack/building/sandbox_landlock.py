@@ -20,16 +20,6 @@ _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _TCP = 0b11  # bind and connect, ABI 4
 _SCOPES = 0b11  # abstract sockets and signals, ABI 6
 
-# What each ABI brings, and what stands in where it is absent.
-GAINS = {
-    1: "reading, writing, making and removing files",
-    2: "renaming between folders (before: refused, as between two disks)",
-    3: "truncating by path (before: the system call is refused)",
-    4: "TCP (before, and besides: no socket can be made at all)",
-    5: "ioctl on devices",
-    6: "signals and abstract sockets (before: signals to other processes are refused, whoever they are)",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landlock:
