@@ -118,6 +118,7 @@ LIES = {
     "not-elf": b"MZ" + bytes(100),
     "empty": b"",
     "needed-a-million-times": elf(needed=["libc.so.6"] * 20_000),
+    "too-many-versions": elf(versions={"libc.so.6": [f"V{number}" for number in range(20_000)]}),
 }
 
 
