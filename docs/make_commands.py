@@ -25,7 +25,7 @@ its meaning; progress and words for people go to standard error. `NO_COLOR` is r
 def main() -> None:
     """Write the page."""
     parts = [HEAD]
-    group = click.Context(hardtack, info_name="hardtack")
+    group = hardtack.make_context("hardtack", [], resilient_parsing=True)
     for verb in hardtack.list_commands(group):
         command = hardtack.get_command(group, verb)
         assert command is not None

@@ -11,7 +11,7 @@ import pytest
 from hardtack.cli.main import command as hardtack
 
 ROOT = Path(__file__).parents[2]
-_GROUP = click.Context(hardtack, info_name="hardtack")
+_GROUP = hardtack.make_context("hardtack", [], resilient_parsing=True)
 VERBS = hardtack.list_commands(_GROUP)
 
 

@@ -91,8 +91,12 @@ def test_against_the_lock() -> None:
 
 def test_unlisted_left_over_and_twice() -> None:
     other = facts("a")
-    found = check_files([listed(A)], {A.filename: A, "z.whl": other, "y.whl": other}, leftovers={"y.whl"})
+    stray = facts("stray")
+    found = check_files([listed(A)], {A.filename: A, "z.whl": stray, "y.whl": stray}, leftovers={"y.whl"})
     assert [(finding.code, finding.severity) for finding in found] == [("leftover", Severity.NOTE), ("unlisted", Severity.WARNING)]
+    # Of a version that is listed an installer may take either wheel, whoever left the other there.
+    rivals = check_files([listed(A)], {A.filename: A, "z.whl": other, "y.whl": other}, leftovers={"y.whl"})
+    assert [(finding.code, finding.severity) for finding in rivals] == [("rival", Severity.ERROR)] * 2
     twice = check_files([listed(A), listed(other)], {A.filename: A, other.filename: other})
     assert codes(twice) == ["duplicate"] and twice[0].target == LINUX.name
     assert check_files([listed(A), listed(other, targets=(WINDOWS.name,))], {A.filename: A, other.filename: other}) == ()

@@ -240,6 +240,7 @@ def _package_key(package: LockedPackage) -> tuple[Any, ...]:
         package.targets is not None,
         package.index or "",
         repr(package.source),
+        repr((package.wheels, package.sdist, package.dependencies, package.note)),
     )
 
 
