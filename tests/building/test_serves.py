@@ -59,7 +59,7 @@ def test_the_first_build_is_the_preferred_interpreters_and_a_pure_wheel_is_the_l
 def test_what_looks_compiled_is_first_built_where_it_may_serve() -> None:
     assert jobs(TARGETS[1:], [HERE, OTHER], compiled=True)[0][0] == "3.12.1"
     assert jobs(TARGETS[1:], [HERE, OTHER], compiled=False)[0][0] == "3.11.7"
-    assert jobs(TARGETS[3:], [HERE, OTHER], compiled=True)[0][0] == "3.11.7"
+    assert not jobs(TARGETS[3:], [HERE, OTHER], compiled=True)  # an hour for nobody
 
 
 def test_what_is_compiled_is_built_by_each_interpreter_that_a_target_has_and_that_is_here() -> None:

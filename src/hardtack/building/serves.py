@@ -57,15 +57,18 @@ def plan_builds(
     """The builds to make next; none where nothing more can be done here.
 
     ``interpreters`` of this machine, the preferred one first. Nobody knows what a source becomes before it was built: the first round is
-    one build, with the preferred interpreter, or, where the source looks ``compiled``, with the first that some target has. What is pure
-    then serves all; else each later round has one build for each kind of interpreter that targets without a wheel have, that this
+    one build, with the preferred interpreter, or, where the source looks ``compiled``, with the first that some target has, if one has. What
+    is pure then serves all; else each later round has one build for each kind of interpreter that targets without a wheel have, that this
     machine has, and that was not tried.
     """
     if not targets or not interpreters:
         return ()
     if not made:
-        suited = [one for one in interpreters if any(matches(one, target) for target in targets)] if compiled else []
-        return (BuildJob(interpreter=(suited or list(interpreters))[0], targets=tuple(target.name for target in targets)),)
+        # A source that looks compiled is not compiled for nobody: that can take an hour, and serves no target.
+        suited = [one for one in interpreters if not compiled or any(matches(one, target) for target in targets)]
+        if not suited:
+            return ()
+        return (BuildJob(interpreter=suited[0], targets=tuple(target.name for target in targets)),)
     tried = {_kind(one.interpreter) for one in made}
     jobs: dict[tuple[object, ...], tuple[Interpreter, list[str]]] = {}
     for target in _without(targets, made):
@@ -122,7 +125,7 @@ def _gap(target: Target, interpreters: Sequence[Interpreter], made: Sequence[Mad
         return BuildGap(
             target=target.name,
             code="needs-build",
-            reason=f"it is compiled, and a build here ({here}) makes nothing for {platform}",
+            reason=f"it {'is' if made else 'looks'} compiled, and a build here ({here}) makes nothing for {platform}",
             command=command,
             hint=f"on {platform} with {python} run `{command}`, {then}",
         )
@@ -132,7 +135,7 @@ def _gap(target: Target, interpreters: Sequence[Interpreter], made: Sequence[Mad
     elif any(matches(interpreter, target) for interpreter in interpreters):
         reason = f"it is compiled, and was not built with {python}"
     else:
-        reason = f"it is compiled, and there is no {python} here to compile it with"
+        reason = f"it {'is' if made else 'looks'} compiled, and there is no {python} here to compile it with"
     return BuildGap(
         target=target.name,
         code="needs-build",
