@@ -42,7 +42,6 @@ class Yard:
             "XDG_CONFIG_DIRS": str(self.home / "etc"),
             "PIP_CONFIG_FILE": os.devnull,
             "UV_NO_CONFIG": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             **({"SYSTEMROOT": os.environ["SYSTEMROOT"]} if "SYSTEMROOT" in os.environ else {}),
             **self.more_environment,
         }

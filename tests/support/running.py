@@ -63,7 +63,7 @@ class Account:
 
     def environment(self, more: _Variables = None) -> dict[str, str]:
         """What the command sees: nothing of ours but what it needs to be found and measured."""
-        passed = ("PATH", "SYSTEMROOT", "COVERAGE_PROCESS_START", "COVERAGE_FILE", "PYTHONDONTWRITEBYTECODE")
+        passed = ("PATH", "SYSTEMROOT", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
         found = {name: os.environ[name] for name in passed if name in os.environ}
         found |= {
             "HOME": str(self.home),

@@ -57,7 +57,7 @@ def plan_builds(
     """The builds to make next; none where nothing more can be done here.
 
     ``interpreters`` of this machine, the preferred one first. Nobody knows what a source becomes before it was built: the first round is
-    one build, with the preferred interpreter, or, where the source looks ``compiled``, with the first that some target has, if one has. What
+    one build, with the preferred interpreter, or, where the source looks ``compiled``, with the first that some target has, if any. What
     is pure then serves all; else each later round has one build for each kind of interpreter that targets without a wheel have, that this
     machine has, and that was not tried.
     """
