@@ -191,7 +191,6 @@ def test_gap_says_what_was_rejected_and_what_floor_would_do() -> None:
     ("lock", "policy", "expected"),
     [
         (SOURCE_ONLY, Policy(can_build=False), "needs-build"),
-        (SOURCE_ONLY, Policy(compiled=frozenset({("docopt", "0.6.2")})), "needs-build"),
         (SOURCE_ONLY, Policy(formats=FormatControl(only_binary=frozenset({":all:"}))), "only-binary"),
         (SOURCE_ONLY, Policy(formats=FormatControl(only_binary=frozenset({":all:"}), no_binary=frozenset({"docopt"}))), "Build"),
         (Lock(packages=(package("a"),)), Policy(formats=FormatControl(no_binary=frozenset({"a"}))), "no-file"),

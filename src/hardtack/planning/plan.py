@@ -23,15 +23,13 @@ from hardtack.planning.rank import Ranker
 class Policy:
     """What a plan may decide.
 
-    ``can_build`` False makes whatever has no wheel a gap. ``compiled`` names the sources, as (normalised name, version), that are known to
-    need a compiler: a gap "needs-build". ``require_stated_hashes`` makes a file whose digest neither lock nor index states a gap "no-hash".
-    ``extras`` and ``groups`` are what the run takes where a target does not choose for itself; None is everything in a lock that was made
-    for the run, and in a user's pylock.toml what PEP 751 says: no extra, the default groups.
+    ``can_build`` False makes whatever has no wheel a gap. ``require_stated_hashes`` makes a file whose digest neither lock nor index states
+    a gap "no-hash". ``extras`` and ``groups`` are what the run takes where a target does not choose for itself; None is everything in a
+    lock that was made for the run, and in a user's pylock.toml what PEP 751 says: no extra, the default groups.
     """
 
     formats: FormatControl = field(default_factory=FormatControl)
     can_build: bool = True
-    compiled: frozenset[tuple[str, str]] = frozenset()
     require_stated_hashes: bool = False
     extras: frozenset[str] | None = None
     groups: frozenset[str] | None = None
@@ -219,9 +217,6 @@ class _Column:
             return Gap(code="only-binary", reason=f"{reason}, and only-binary forbids to build it", rejected=rejected, hint=hint)
         if not self.policy.can_build:
             return Gap(code="needs-build", reason=f"{reason}, and nothing is to be built", rejected=rejected, hint=hint)
-        if (package.name, str(package.version)) in self.policy.compiled:
-            why = f"{reason}, and its source needs a compiler, which is not done yet"
-            return Gap(code="needs-build", reason=why, rejected=rejected, hint=hint)
         if self.policy.require_stated_hashes and not _source_is_stated(package):
             return Gap(code="no-hash", reason=f"nobody states a digest for {package.name}'s source", rejected=rejected, hint=_HASH_HINT)
         return Build(reason=reason, rejected=rejected)

@@ -103,7 +103,7 @@ def _make_and_prove(
     ]
     shelves = [_shelf(target, planned, made, facts) for target in job.targets]
     pins = tuple(pin for shelf in shelves for pin in shelf.pins)
-    findings += [*check_downgrades(pins, lock, job.targets), *note_skews(pins, lock.skews), *_first_seen(made)]
+    findings += [*check_downgrades(pins, lock, job.targets), *note_skews(pins, lock.skews), *_first_seen(made), *_nothing_asked(lock)]
     proof = prove(
         shelves,
         roots=lock.roots,
@@ -180,6 +180,19 @@ def _folded(findings: Sequence[Finding]) -> list[Finding]:
         replace(finding, required_by=askers[place]) if causes.get(place) is finding and place in askers else finding
         for finding in findings
         if not ((place := (finding.package, finding.target)) in askers and finding.code == "missing")
+    ]
+
+
+def _nothing_asked(lock: Lock) -> list[Finding]:
+    if lock.roots:
+        return []
+    return [
+        Finding(
+            code="nothing-asked",
+            severity=Severity.WARNING,
+            message="the inputs ask for nothing, and nothing is what is provisioned",
+            hint="look at what was read, listed above",
+        )
     ]
 
 

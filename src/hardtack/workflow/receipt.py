@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from hardtack.targets.catalog import describe
 from hardtack.version import __version__
 from hardtack.workflow.reading import Job
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,8 @@ def recall(job: Job, key: str) -> Receipt | None:
         for location, seen in data["sources"]:
             if _fingerprint(job, location) != seen:
                 return None
+        if data["wheels"] != _wheels(job.output, [path for path, *_ in data["files"]]):
+            return None
         return Receipt(key=key, manifest_digest=data["manifest-sha256"], summary=data["summary"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no receipt, a torn one, or a file that is gone: prove again
@@ -76,9 +78,16 @@ def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...])
         "manifest-sha256": receipt.manifest_digest,
         "summary": receipt.summary,
         "files": files,
+        "wheels": _wheels(job.output, names),
         "sources": [[location, _fingerprint(job, location)] for location in _folders(manifest)],
     }
     write_bytes(_place(job), json.dumps(data).encode())
+
+
+def _wheels(folder: Path, paths: Sequence[str]) -> list[str]:
+    """Every wheel that lies in the folders of these files, listed or not: an installer sees them all."""
+    places = sorted({path.rpartition("/")[0] for path in paths if path.endswith(".whl")} | {""})
+    return sorted(f"{place}/{name}" for place in places for name in os.listdir(folder / place) if name.endswith(".whl"))
 
 
 def _folders(manifest: Manifest) -> list[str]:
