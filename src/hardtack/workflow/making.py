@@ -15,12 +15,14 @@ from hardtack.fetching.download import FetchedFile, fetch
 from hardtack.fetching.transfer import Wanted
 from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
 from hardtack.model.finding import Finding
+from hardtack.model.fit import Fit
 from hardtack.model.index import IndexFile
 from hardtack.model.lock import LockedFile, LockedPackage, Source
 from hardtack.model.manifest import BuildRecord
 from hardtack.model.plan import Build, Plan, PlanEntry, Take
 from hardtack.model.target import Target
 from hardtack.model.wheel import BadSdist, SdistFacts
+from hardtack.planning.explain import hint_for
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.wheelhouse.sdist import inspect_sdist
@@ -111,7 +113,7 @@ def make(
         entry = plan.entries[at]
         outcome = builds.wheel(file.filename, found, entry.target, users[found.sha256])
         if isinstance(outcome, Finding):
-            findings.append(_for_entry(outcome, entry))
+            findings.append(_for_entry(outcome, entry, targets))
         else:
             wares[at] = outcome
     archived: dict[Source, Archived | Finding] = {}
@@ -131,7 +133,7 @@ def make(
         if isinstance(outcome, Finding):
             if outcome.hint is None and package.name == grounds.project:
                 outcome = replace(outcome, hint="it is the project itself: --no-project leaves it out, --project-wheel FILE takes yours")
-            findings.append(_for_entry(outcome, plan.entries[at]))
+            findings.append(_for_entry(outcome, plan.entries[at], targets))
         else:
             wares[at] = outcome
     built = builds.fresh
@@ -375,7 +377,11 @@ def _failed(error: HardtackError) -> Finding:
     return Finding(code=error.slug, message=str(error), file=error.where, hint=error.hint)
 
 
-def _for_entry(finding: Finding, entry: PlanEntry) -> Finding:
+def _for_entry(finding: Finding, entry: PlanEntry, targets: Sequence[Target]) -> Finding:
+    """A build's failure as what it means for one package on one target: with the wheels that exist, and what would take one of them."""
+    rejected = entry.decision.rejected if isinstance(entry.decision, Build) else ()
+    target = next(one for one in targets if one.name == entry.target)
+    wheels = hint_for(replace(entry.package, sdist=None), Fit(target)) if rejected else None
     return Finding(
         code=finding.code,
         message=finding.message,
@@ -383,5 +389,6 @@ def _for_entry(finding: Finding, entry: PlanEntry) -> Finding:
         version=str(entry.package.version) if entry.package.version else None,
         target=entry.target,
         file=finding.file,
-        hint=finding.hint,
+        instead=tuple(f"{one.filename} ({one.reason})" for one in rejected),
+        hint="; ".join(words for words in (wheels, finding.hint) if words) or None,
     )
