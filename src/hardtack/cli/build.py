@@ -60,5 +60,5 @@ def command(**values: Any) -> int:
     if values["as_json"]:
         print_json("build", build_json(result))
     else:
-        render_build(result, quiet=values["quiet"])
+        render_build(result, quiet=values["quiet"], verbose=bool(values["verbose"]))
     return 0 if result.passed else 1

@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 _GRADES = {"metadata": "closure of METADATA", "resolver": "uv's resolver agrees", "installed": "installed offline"}
 _WEIGHTS = {Severity.ERROR: ("error", "bold red"), Severity.WARNING: ("warning", "bold yellow"), Severity.NOTE: ("note", "bold blue")}
 _MANY = 12
+# Nearly every set of development tools has one: `verify` and -v tell of them.
+_ON_REQUEST = frozenset({"start-up-code"})
 
 
-def render_build(result: BuildResult, *, quiet: bool) -> None:
+def render_build(result: BuildResult, *, quiet: bool, verbose: bool = False) -> None:
     """What a build came to: the plan for a dry run, else the proof and the wheelhouse, or every gap."""
     from rich.text import Text
 
     out = console(stderr=False)
     if result.plan is not None and result.verdict is None:
         render_plan(result.plan)
-    render_findings(result.findings, quiet=quiet)
+    told = [finding for finding in result.findings if verbose or finding.code not in _ON_REQUEST]
+    render_findings(told, quiet=quiet)
     errors = sum(finding.severity is Severity.ERROR for finding in result.findings)
     if result.verdict is None:
         words = plural(errors, "gap") if errors else "no gap"
