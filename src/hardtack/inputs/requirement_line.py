@@ -42,7 +42,7 @@ def read_line(text: str, *, folders: tuple[Path, ...], editable: bool = False) -
     """Read one requirement. A relative path is looked for in ``folders``, in order. Raises InputError without a place.
 
     >>> str(read_line("Flask[async]>=3 ; python_version > '3.9'", folders=()).requirement)
-    "Flask[async]>=3; python_version > '3.9'"
+    'Flask[async]>=3; python_version > "3.9"'
     """
     text = text.strip()
     if not _SCHEME.match(text):
