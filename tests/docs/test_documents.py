@@ -95,3 +95,15 @@ def test_the_picture_is_small_and_calls_nobody() -> None:
     assert len(picture) < 200 * 1024
     assert re.findall(rb"(?:href|url\(|src)\s*=?\s*[\"']?https?:", picture) == []
     assert b"Proven complete" in picture.replace(b"&#160;", b" ")
+
+
+def test_every_code_of_a_finding_is_explained() -> None:
+    """The codes that the sources name, told from their text: a new one without a line in docs/findings.md is noticed."""
+    named: set[str] = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        named.update(re.findall(r'\bcode="([a-z]+(?:-[a-z]+)*)"', text))
+        named.update(re.findall(r'\b_find\(\s*"([a-z]+(?:-[a-z]+)*)"', text))
+    assert len(named) > 30
+    page = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    assert sorted(code for code in named if f"`{code}`" not in page) == []
