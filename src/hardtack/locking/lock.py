@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packaging.markers import Marker
@@ -193,6 +193,7 @@ class _Loop:
         self._reporter = reporter
         self._policy = Policy(formats=requirements.formats)
         self._metadata = settings.known
+        self._planned: tuple[Resolution, tuple[PlanEntry, ...]] | None = None
         self._asked: list[NeedsMetadata] = []
         self._question = Question(
             requirements=tuple(sorted({requirement_text(root) for root in roots})),
@@ -360,8 +361,10 @@ class _Loop:
         """(target, package) pairs that no wheel of the chosen version serves, where one of another version might."""
         return {(entry.target, entry.package.name) for entry in self._entries(answer) if _may_be_closed(entry.decision)}
 
-    def _entries(self, answer: Resolution) -> Iterable[PlanEntry]:
-        return plan(Lock(packages=answer.packages), self._targets, self._policy).entries
+    def _entries(self, answer: Resolution) -> tuple[PlanEntry, ...]:
+        if self._planned is None or self._planned[0] is not answer:
+            self._planned = answer, plan(Lock(packages=answer.packages), self._targets, self._policy).entries
+        return self._planned[1]
 
     def _pinned(self, name: str) -> tuple[str, ...] | None:
         return tuple(pin.index for pin in self._question.index_pins if pin.name == name) or None
