@@ -117,6 +117,21 @@ class Skew:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedBuild:
+    """What builds that ask for ``requires`` get in one kind of interpreter: exact files, wheels or sources that are built first.
+
+    ``environment`` names the interpreter's ABI and platform, without patch or floor ("cpython 3.12, linux x86_64 glibc"). ``requires``
+    are all that is asked for, static and dynamic, sorted. ``sources`` are the (file name, sha256) of the archives that ask for it; what
+    is asked for a folder is under its name and "".
+    """
+
+    environment: str
+    requires: tuple[str, ...]
+    packages: tuple[LockedPackage, ...]
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
     """A whole resolution. ``targets`` are names; empty when the lock was not made for named targets (a user's own pylock.toml).
 
@@ -136,3 +151,4 @@ class Lock:
     origin: str = "hardtack"
     inputs_digest: str | None = None
     exclude_newer: str | None = None
+    builds: tuple[LockedBuild, ...] = ()

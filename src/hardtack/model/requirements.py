@@ -10,6 +10,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from hardtack.model.recipe import Recipes
+
 Scope = Literal["runtime", "development"]
 
 
@@ -99,6 +101,7 @@ class Requirements:
     normalised name. ``extras`` and ``groups`` are all that the project has; the ``selected_`` ones are what the run takes of them, for
     the targets that state no selection of their own. ``dynamic`` names the project's metadata that only a build can tell.
     ``project_roots`` (the project itself, with each of its extras) and ``build_roots`` (its build-system.requires) are among ``roots``.
+    ``recipes`` say how packages are built, ``build_constraints`` hold for what builds ask for.
     ``prerelease_packages`` may be pre-releases, on top of ``prereleases`` for all. ``exclude_newer`` is an RFC 3339 time or a date.
     ``notes`` are for the user's eyes.
     """
@@ -126,6 +129,7 @@ class Requirements:
     prerelease_packages: frozenset[str] = frozenset()
     prefer_binary: bool = False
     build_constraints: tuple[RootRequirement, ...] = ()
+    recipes: Recipes = Recipes()
     exclude_newer: str | None = None
     project_roots: tuple[RootRequirement, ...] = ()
     build_roots: tuple[RootRequirement, ...] = ()
