@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -129,7 +129,7 @@ class Requirements:
     prerelease_packages: frozenset[str] = frozenset()
     prefer_binary: bool = False
     build_constraints: tuple[RootRequirement, ...] = ()
-    recipes: Recipes = Recipes()
+    recipes: Recipes = field(default_factory=Recipes)
     exclude_newer: str | None = None
     project_roots: tuple[RootRequirement, ...] = ()
     build_roots: tuple[RootRequirement, ...] = ()
