@@ -45,7 +45,7 @@ Supply = Callable[[Asker, Sequence[Requirement], Interpreter], Sequence[Tool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """Where and with what builds are made. ``python`` is the preferred interpreter; ``work`` is for temporary folders and logs of failures."""
+    """Where and with what builds are made. ``python`` is the preferred interpreter; ``work`` is for temporary folders and logs."""
 
     python: Path
     uv: Uv
