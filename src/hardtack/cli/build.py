@@ -12,9 +12,14 @@ from hardtack.cli import options
 
 @click.command("build")
 @options.inputs
+@options.building
 @options.targets
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="[default: wheelhouse]")
+@click.option("--locked", is_flag=True, help="Obey the lock exactly, builds' requirements included; resolve nothing.")
+@click.option("--build-twice", is_flag=True, help="Build every wheel twice, and compare.")
+@click.option("--with-sdists", is_flag=True, help="Keep the sdists beside the wheels.")
 @click.option("--layout", type=click.Choice(["flat", "by-target"]), help="One folder, or one for each target.  [default: flat]")
+@click.option("--keep-foreign", is_flag=True, help="Judge and keep wheels that were copied into the wheelhouse by hand.")
 @click.option("--prune", is_flag=True, help="Remove wheels that are no longer needed.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, package x target, and stop.")
 @click.option("--upgrade", is_flag=True, help="Choose every version anew.")
@@ -54,6 +59,13 @@ def command(**values: Any) -> int:
         upgrade=upgrade,
         require_stated_hashes=values["require_stated_hashes"],
         require_sandbox=values["require_sandbox"],
+        locked=values["locked"],
+        build_lock=not values["no_build_lock"],
+        build_root=values["build_root"].absolute() if values["build_root"] is not None else None,
+        build_jobs=values["build_jobs"],
+        build_twice=values["build_twice"],
+        with_sdists=values["with_sdists"],
+        keep_foreign=values["keep_foreign"],
     )
     with ConsoleReporter(quiet=values["quiet"] or values["as_json"], verbose=values["verbose"]) as reporter:
         result = build(request, chosen, reporter=reporter, stop=stop)

@@ -12,6 +12,7 @@ from hardtack.cli import options
 
 @click.command("lock")
 @options.inputs
+@options.building
 @options.targets
 @click.option("--python", "pythons", multiple=True, metavar="X.Y", help="Shorthand for a target: this Python on this host's platform.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="[default: pylock.toml]")
@@ -47,6 +48,9 @@ def command(**values: Any) -> int:
             exports=values["exports"],
             check=values["check"],
             upgrade=frozenset({":all:"}) if values["upgrade"] else frozenset(values["upgrade_packages"]),
+            build_lock=not values["no_build_lock"],
+            build_root=values["build_root"].absolute() if values["build_root"] is not None else None,
+            build_jobs=values["build_jobs"],
             reporter=reporter,
             stop=stop,
         )

@@ -33,8 +33,19 @@ _INPUTS = (
     click.option("--no-build-requirements", is_flag=True, help="Leave out what building the project itself requires."),
     click.option("--pre", is_flag=True, help="Pre-releases may be chosen."),
     click.option("--no-binary", multiple=True, metavar="NAME", help="Build this package from source (:all: for every one)."),
+    click.option("--build-from-source", is_flag=True, help="Build every package from source: --no-binary :all:."),
     click.option("--only-binary", multiple=True, metavar="NAME", help="Never build this package (:all: for every one)."),
     click.option("--exclude-newer", metavar="TIME", help="Leave out what was uploaded after this date or RFC 3339 time."),
+)  # fmt: skip
+
+_BUILDING = (
+    click.option("-C", "--config-setting", "--config-settings", "config_settings", multiple=True, metavar="[NAME:]KEY=VALUE",
+                 help="Pass this to the build backend, of NAME or of every package.  [may be repeated]"),
+    click.option("--build-constraint", "--build-constraints", "build_constraint_files", multiple=True, type=_FILE, metavar="FILE",
+                 help="A constraints file for what builds require."),
+    click.option("--no-build-lock", is_flag=True, help="What builds require is not locked."),
+    click.option("--build-root", type=_FOLDER, metavar="DIR", help="Build in this unpacked system instead of this machine's own."),
+    click.option("--build-jobs", type=click.IntRange(min=1), metavar="N", help="Builds at a time.  [default: by cores and memory]"),
 )  # fmt: skip
 
 _TARGETS = (
@@ -82,6 +93,7 @@ def _apply(options: tuple[Callable[[_Function], _Function], ...]) -> Callable[[_
 
 
 inputs = _apply(_INPUTS)
+building = _apply(_BUILDING)
 targets = _apply(_TARGETS)
 indexes = _apply(_INDEXES)
 common = _apply(_COMMON)
@@ -97,6 +109,8 @@ def request_from(values: Mapping[str, Any]) -> Any:
     inputs_ = InputRequest(
         requirement_files=tuple(_from_here(location) for location in values["requirement_files"]),
         constraint_files=tuple(_from_here(location) for location in values["constraint_files"]),
+        build_constraint_files=tuple(_from_here(location) for location in values["build_constraint_files"]),
+        config_settings=tuple(values["config_settings"]),
         requirements=tuple(values["requirements"]),
         scripts=tuple(path.absolute() for path in values["scripts"]),
         project_dir=values["project_dir"],
@@ -128,7 +142,7 @@ def request_from(values: Mapping[str, Any]) -> Any:
         inputs=inputs_,
         targets=(*values["targets"], *_described_targets(values)),
         indexes=flags,
-        no_binary=_names(values["no_binary"]),
+        no_binary=_names((*values["no_binary"], *([":all:"] if values["build_from_source"] else ()))),
         only_binary=_names(values["only_binary"]),
         prereleases=values["pre"],
         exclude_newer=values["exclude_newer"],

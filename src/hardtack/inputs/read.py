@@ -30,10 +30,13 @@ class InputRequest:
     ``extras`` and ``groups``: None takes the configuration's, else no extra and the default groups; given groups replace the default ones;
     "all" is every one, unless one is named so. ``use_lock`` False leaves lock files aside. ``project``: the project's own wheel is wanted
     too (``project_wheel``, or built from its folder), and with ``build_requirements`` what its build-system.requires.
+    ``build_constraint_files`` hold for what builds require. ``config_settings`` are "[NAME:]KEY=VALUE" for build backends.
     """
 
     requirement_files: tuple[Path | str, ...] = ()
     constraint_files: tuple[Path | str, ...] = ()
+    build_constraint_files: tuple[Path | str, ...] = ()
+    config_settings: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     scripts: tuple[Path, ...] = ()
     project_dir: Path | None = None

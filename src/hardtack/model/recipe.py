@@ -13,13 +13,15 @@ class Recipe:
     """How one package is built beyond what its source says.
 
     ``config`` are PEP 517's config settings, a key given several times has several values. ``requires`` are added to the build's
-    requirements. ``variables`` are added to its environment; ``tools`` are programs of this machine that it may find on its PATH.
+    requirements; those among them whose normalised name is in ``match_runtime`` come in the version that is locked for running.
+    ``variables`` are added to its environment; ``tools`` are programs of this machine that it may find on its PATH.
     """
 
     config: tuple[tuple[str, tuple[str, ...]], ...] = ()
     requires: tuple[Requirement, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     tools: tuple[str, ...] = ()
+    match_runtime: tuple[str, ...] = ()
 
     @property
     def settings(self) -> dict[str, str | list[str]]:
@@ -55,4 +57,5 @@ class Recipes:
             requires=(*ours.requires, *own.requires),
             variables=tuple({**dict(ours.variables), **dict(own.variables)}.items()),
             tools=tuple(dict.fromkeys((*ours.tools, *own.tools))),
+            match_runtime=tuple(dict.fromkeys((*ours.match_runtime, *own.match_runtime))),
         )

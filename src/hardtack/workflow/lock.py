@@ -70,6 +70,9 @@ def lock(
     exports: Sequence[str] = (),
     check: bool = False,
     upgrade: frozenset[str] = frozenset(),
+    build_lock: bool = True,
+    build_root: Path | None = None,
+    build_jobs: int | None = None,
     reporter: Reporter | None = None,
     stop: Cancellation | None = None,
 ) -> LockResult:
@@ -77,7 +80,7 @@ def lock(
 
     A gap, a package that nothing serves on some target, is a finding, and the lock is written all the same. An unchanged input keeps every
     version; ``upgrade`` names packages to choose anew (":all:": every one). ``check`` writes nothing, and finds whether the file that is
-    there still says what would be written.
+    there still says what would be written. ``build_lock``, ``build_root`` and ``build_jobs`` are as in BuildOptions.
     """
     began = time.monotonic()
     request = request or Request()
@@ -85,7 +88,8 @@ def lock(
     stop = stop or Cancellation()
     reporter.stage("reading")
     fresh = replace(request, inputs=replace(request.inputs, use_lock=request.inputs.lock_file is not None))
-    job = read_job(fresh, BuildOptions(upgrade=upgrade), reporter=reporter, stop=stop)
+    options = BuildOptions(upgrade=upgrade, build_lock=build_lock, build_root=build_root, build_jobs=build_jobs)
+    job = read_job(fresh, options, reporter=reporter, stop=stop)
     path = output or job.project_dir / "pylock.toml"
     key = receipt_key(job)
     if not upgrade and not exports and job.lock_file is None and not job.tells_late and (known := recall_lock(job, key, path)) is not None:

@@ -40,6 +40,11 @@ class BuildOptions:
     ``prune`` removes wheels that are no longer needed. ``dry_run`` stops at the plan. ``trial``: prove the host's targets by a real
     installation too; ``opinion``: ask uv's resolver too. ``keep_incomplete`` stows what there is even when the proof fails (the exit code
     stays 1). ``jobs``: transfers at a time. ``upgrade`` names the packages to choose anew, ``:all:`` every one.
+
+    ``locked``: obey the lock exactly and resolve nothing, builds' requirements included. ``build_lock`` False: builds' requirements are
+    not locked. ``build_root``: an unpacked system to build in, instead of this one. ``build_jobs``: builds at a time, None by cores and
+    memory. ``build_twice``: build every wheel twice, and compare. ``with_sdists`` keeps the sdists beside the wheels; ``keep_foreign``
+    keeps wheels that lie in the wheelhouse and that nobody asked for.
     """
 
     output: Path | None = None
@@ -53,3 +58,10 @@ class BuildOptions:
     upgrade: frozenset[str] = frozenset()
     require_stated_hashes: bool = False
     require_sandbox: bool = False
+    locked: bool = False
+    build_lock: bool = True
+    build_root: Path | None = None
+    build_jobs: int | None = None
+    build_twice: bool = False
+    with_sdists: bool = False
+    keep_foreign: bool = False
