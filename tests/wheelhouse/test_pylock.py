@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from hardtack.errors import InputError, LockError
-from hardtack.model.lock import Edge, Lock, LockedFile, LockedPackage, LockedRoot, Skew, Source, Waiver
+from hardtack.model.lock import Edge, Lock, LockedBuild, LockedFile, LockedPackage, LockedRoot, Skew, Source, Waiver
 from hardtack.wheelhouse.pylock import in_order, read_pylock, read_target_descriptions, write_pylock
 from hardtack.wheelhouse.pylock_packages import without_credentials
 from tests.support.archives import make_wheel, sha256
@@ -220,6 +220,10 @@ def test_what_packaging_lets_pass_is_refused_all_at_once() -> None:
         "schema = 1\nroots = [3]",
         'schema = 1\nroots = [{ origin = "x" }]',
         "schema = 1\nskews = [{}]",
+        "schema = 1\nbuilds = 3",
+        "schema = 1\nbuilds = [{}]",
+        'schema = 1\nbuilds = [{ environment = "x", requires = ["not a requirement!"] }]',
+        'schema = 1\nbuilds = [{ environment = "x", requires = [], files = [{ name = "a" }] }]',
     ],
 )
 def test_a_damaged_lock_of_ours_says_so(tool: str) -> None:
@@ -318,6 +322,24 @@ _ROOTS = st.builds(
     group=st.none() | _NAMES,
     targets=_TARGETS,
 )
+
+
+@st.composite
+def _tools(draw: st.DrawFn) -> LockedPackage:
+    name, version, wheel = draw(_NAMES), draw(_VERSIONS), draw(st.booleans())
+    file = draw(_files(name, version, wheel=wheel, stated=True))
+    return LockedPackage(
+        name=name, version=Version(version), index=file.index, wheels=(file,) if wheel else (), sdist=None if wheel else file
+    )
+
+
+_BUILDS = st.builds(
+    LockedBuild,
+    environment=_WORDS,
+    requires=st.lists(st.sampled_from(["setuptools>=40", "wheel", "x @ https://h.example.invalid/x.whl"]), max_size=3).map(tuple),
+    packages=st.lists(_tools(), max_size=2).map(tuple),
+    sources=st.lists(st.tuples(_WORDS, st.just("") | _DIGESTS), max_size=2).map(tuple),
+)
 _LOCKS = st.builds(
     Lock,
     packages=st.lists(_packages(), max_size=4).map(tuple),
@@ -344,6 +366,7 @@ _LOCKS = st.builds(
     ).map(tuple),
     inputs_digest=st.none() | _DIGESTS,
     exclude_newer=st.none() | st.just("2026-01-01T00:00:00Z"),
+    builds=st.lists(_BUILDS, max_size=2).map(tuple),
 )
 
 

@@ -18,6 +18,7 @@ from hardtack.errors import HardtackError, InputError, LockError
 from hardtack.model.lock import Lock, LockedFile, LockedPackage, LockedRoot, Skew, Source, Waiver
 from hardtack.model.manifest import Manifest
 from hardtack.wheelhouse import toml_text as toml
+from hardtack.wheelhouse.pylock_builds import builds_in_order, read_builds, write_builds
 from hardtack.wheelhouse.pylock_packages import UNSTATED, PackageReader, string_in, strings_in, table_in, without_credentials
 
 _SCHEMA = 1
@@ -64,6 +65,10 @@ def read_pylock(text: str, *, where: str, base: Path | None) -> Lock:
             packages.append(reader.package(package))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             reader.faults.append(f"{reader.place}: {error}")
+    try:
+        builds = read_builds(tool.get("builds", []), reader) if ours else ()
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"unreadable: {error!r}", where=f"{where}: {reader.place}", hint="lock again") from None
     if reader.faults:
         raise InputError("; ".join(reader.faults), where=where)
     try:
@@ -75,6 +80,7 @@ def read_pylock(text: str, *, where: str, base: Path | None) -> Lock:
             groups=frozenset(pylock.dependency_groups or ()),
             default_groups=frozenset(pylock.default_groups or ()),
             origin="hardtack" if ours else "pylock.toml",
+            builds=builds,
             **(_our_words(tool) if ours else {}),
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -184,6 +190,7 @@ def write_pylock(
     if not lock.packages:
         blocks[0] = "packages = []\n" + blocks[0]
     blocks.append(_tool(lock))
+    blocks += write_builds(lock.builds, writer.where)
     for name, description in sorted((target_descriptions or {}).items()):
         rows = [f"[tool.hardtack.target.{toml.key(name)}]"]
         rows += [toml.line(key, value) for key, value in description.items() if value is not None]
@@ -209,6 +216,7 @@ def in_order(lock: Lock) -> Lock:
             )
         ),
         skews=tuple(sorted(lock.skews, key=lambda skew: (skew.name, skew.versions, skew.reason))),
+        builds=builds_in_order(lock.builds),
         origin="hardtack",
     )
 

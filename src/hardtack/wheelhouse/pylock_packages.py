@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Stands where a file states no hash at all, which packaging would refuse.
 UNSTATED = "hardtack-unstated"
 _ORIGINS: tuple[HashSource, ...] = ("lock", "index", "user", "first-seen")
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _LOGIN_HTTP = re.compile(r"(https?://)(?:[^/?#\s@]*@)+", re.IGNORECASE)
 _PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://[^/?#\s@:]*):[^/?#\s@]*@", re.IGNORECASE)
 
@@ -92,7 +92,7 @@ class PackageReader:
 
     def file(self, file: PackageWheel | PackageSdist, *, place: str, index: str | None, ours: Mapping[str, Any]) -> LockedFile:
         filename = file.filename
-        if not _is_plain(filename):
+        if not is_plain(filename):
             self.faults.append(f"{self.place}.{place}.name: {filename!r} is no file name")
         if file.size is not None and file.size < 0:
             self.faults.append(f"{self.place}.{place}.size: {file.size} is no size")
@@ -115,7 +115,7 @@ class PackageReader:
 
     def unhashed(self, row: Mapping[str, Any], index: str | None) -> LockedFile:
         filename = string_in(row["name"])
-        if not _is_plain(filename):
+        if not is_plain(filename):
             self.faults.append(f"{self.place}.tool.hardtack.unhashed: {filename!r} is no file name")
         return LockedFile(
             filename=filename,
@@ -134,7 +134,7 @@ class PackageReader:
         digest = named.get("sha256")
         if digest is None:
             return None, tuple(sorted(f"{name}:{value.lower()}" for name, value in named.items()))
-        if not _DIGEST.fullmatch(digest):
+        if not DIGEST.fullmatch(digest):
             self.faults.append(f"{self.place}.{place}.hashes.sha256: {digest!r} is no sha256 in hexadecimal")
         return digest.lower(), ()
 
@@ -217,6 +217,6 @@ def _edges(package: Package, ours: Mapping[str, Any]) -> tuple[Edge, ...]:
     return tuple(edges)
 
 
-def _is_plain(filename: str) -> bool:
+def is_plain(filename: str) -> bool:
     """True for a name that is one component of a path on every system. packaging lets "/" pass in a build tag."""
     return filename.isprintable() and not set(filename) & set('/\\:*?"<>| ')
