@@ -5,6 +5,8 @@ Rooms call these methods, from any thread; only ``cli`` overrides them. One meth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class Reporter:
     """The silent observer. Subclass and override what you want to see."""
@@ -37,10 +39,19 @@ class Reporter:
         """A file's transfer broke for ``reason`` and is tried again after ``wait`` seconds."""
 
     def build_started(self, name: str) -> None:
-        """A source begins to be built into a wheel."""
+        """A source begins to be built into a wheel; after ``build_waiting``, anew. No two that run at once have one name."""
+
+    def build_step(self, name: str, step: str) -> None:
+        """What a running build now does, as a short gerund: "asking for requirements", "installing tools", "building", "repairing"."""
+
+    def build_waiting(self, name: str, on: Sequence[str]) -> None:
+        """A build that had begun stands back: it needs the wheels of those builds first. It is not told as finished."""
 
     def build_finished(self, name: str, *, wheel: str | None, seconds: float) -> None:
         """A build ended, with its wheel's file name or, where it failed, None."""
+
+    def build_queue(self, *, done: int, failed: int, running: int, waiting: int) -> None:
+        """How all the builds of the run are: ``failed`` are also those that will never begin, since they need one that failed."""
 
     def checked(self, *, done: int, total: int) -> None:
         """So many of the wheelhouse's files have been judged."""
