@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hardtack.locking.exports import wheelhouse_texts
 from hardtack.model.finding import Finding, Severity, Verdict
 from hardtack.model.lock import Lock, LockedFile, LockedPackage
 from hardtack.model.manifest import Manifest, ManifestFile, Pin
@@ -16,16 +14,13 @@ from hardtack.model.target import Target
 from hardtack.model.wheel import BadWheel, WheelFacts
 from hardtack.planning.plan import Policy, plan
 from hardtack.reporting import Reporter
-from hardtack.shipping.install_script import INSTALL_SCRIPT_NAME, install_script
-from hardtack.shipping.sbom import sbom
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
 from hardtack.targets.catalog import describe
 from hardtack.verifying.integrity import check_downgrades, check_files, check_user_hashes, note_yanked
 from hardtack.verifying.skew import note_skews
 from hardtack.wheelhouse.facts import FactsCache, inspect_all
-from hardtack.wheelhouse.layout import file_paths, stow
-from hardtack.wheelhouse.pylock import write_pylock
+from hardtack.wheelhouse.layout import file_paths
 from hardtack.workflow.archiving import grounds_of
 from hardtack.workflow.choosing import choose
 from hardtack.workflow.gaps import gap_findings
@@ -34,6 +29,7 @@ from hardtack.workflow.outcome import BuildResult
 from hardtack.workflow.proving import Shelf, prove
 from hardtack.workflow.reading import Job
 from hardtack.workflow.receipt import Receipt, keep
+from hardtack.workflow.stowing import folded, put_in_place
 from hardtack.workflow.supplies import Supplies, open_supplies
 
 
@@ -116,25 +112,24 @@ def _make_and_prove(
         reporter=reporter,
         stop=stop,
     )
-    findings = _folded([*findings, *proof.findings])
+    findings = folded([*findings, *proof.findings])
     manifest = _manifest(job, lock, shelves, made, facts, findings)
     by_path = {file.path: judged[file.sha256] for file in manifest.files}
     findings += check_files(manifest.files, by_path, targets=job.targets, lock=lock)
     proven = not any(finding.severity is Severity.ERROR for finding in findings)
     digest = ""
     if proven or options.keep_incomplete:
-        reporter.stage("stowing")
-        manifest = stow(
+        manifest, digest = put_in_place(
             manifest,
+            lock,
+            facts,
             {ware.sha256: ware.path for ware in made.wares.values()},
             job.output,
-            texts=_texts(lock, manifest, facts, job.output),
             prune=options.prune,
-            locks=supplies.cache_dir / "locks",
+            cache_dir=supplies.cache_dir,
             reporter=reporter,
             stop=stop,
         )
-        digest = hashlib.sha256((job.output / "wheelhouse.json").read_bytes()).hexdigest()
     verdict = Verdict(
         findings=tuple(findings),
         grades=tuple((target.name, proof.grades.get(target.name, ())) for target in job.targets),
@@ -162,25 +157,6 @@ def _summary(verdict: Verdict) -> dict[str, object]:
         "findings": [finding.as_json() for finding in verdict.findings],
         "grades": [[name, [grade.value for grade in grades]] for name, grades in verdict.grades],
     }
-
-
-def _folded(findings: Sequence[Finding]) -> list[Finding]:
-    """One finding where a gap is told twice: why nothing serves the target, and, from the proof, who asks for it."""
-    causes: dict[tuple[str | None, str | None], Finding] = {
-        (finding.package, finding.target): finding
-        for finding in findings
-        if finding.severity is Severity.ERROR and finding.package and finding.target and finding.code != "missing"
-    }
-    askers = {
-        (finding.package, finding.target): finding.required_by
-        for finding in findings
-        if finding.code == "missing" and (finding.package, finding.target) in causes
-    }
-    return [
-        replace(finding, required_by=askers[place]) if causes.get(place) is finding and place in askers else finding
-        for finding in findings
-        if not ((place := (finding.package, finding.target)) in askers and finding.code == "missing")
-    ]
 
 
 def _nothing_asked(lock: Lock) -> list[Finding]:
@@ -298,13 +274,3 @@ def _manifest(
         skews=lock.skews,
         gaps=tuple(finding.as_json() for finding in findings if finding.severity is Severity.ERROR),
     )
-
-
-def _texts(lock: Lock, manifest: Manifest, facts: Mapping[str, WheelFacts], folder: Path) -> dict[str, bytes]:
-    """The files beside the wheels: the lock, for each target its exact lists, the bill of materials, and the bare host's installer."""
-    return {
-        "pylock.toml": write_pylock(lock, target_descriptions=manifest.targets, base=folder.absolute()).encode(),
-        **wheelhouse_texts(manifest),
-        "sbom.cdx.json": sbom(manifest, facts),
-        INSTALL_SCRIPT_NAME: install_script(),
-    }
