@@ -22,10 +22,10 @@ INFO = "mini-1.0.dist-info"
 PYC = b"\xa7\r\r\n\0\0\0\0"  # how a compiled module begins
 DATE = (2026, 11, 20, 12, 0, 0)
 
+Change = Callable[[zipfile.ZipInfo], None]
 
-def wheel(
-    path: Path, members: Mapping[str, bytes | str], change: Callable[[zipfile.ZipInfo], None] | None = None, comment: bytes = b""
-) -> Path:
+
+def wheel(path: Path, members: Mapping[str, bytes | str], change: Change | None = None, comment: bytes = b"") -> Path:
     """An archive made by the standard library alone, every field of every member stated."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in members.items():
