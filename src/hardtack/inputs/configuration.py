@@ -13,7 +13,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from hardtack.errors import UsageError
+from hardtack.inputs.recipes import LIMITS, read_build_table, read_count, read_tools, recipes_of
 from hardtack.inputs.text import read_toml, shown
+from hardtack.model.recipe import Recipes
 from hardtack.model.requirements import Origin
 
 
@@ -22,7 +24,8 @@ class Configuration:
     """What ``[tool.hardtack]`` may say, None or empty where nobody says it.
 
     ``targets`` are names, or tables by the name that the user gives each. ``indexes``: the tables of ``[[tool.hardtack.index]]``, in
-    order of priority. ``origins`` tells for each field that was set where; ``file`` is the project's file. Paths are absolute.
+    order of priority. ``recipes``: what ``[tool.hardtack.build]`` says. ``origins`` tells for each field that was set where, and for each
+    key of that table ("build.timeout"); ``file`` is the project's file. Paths are absolute.
     """
 
     targets: Mapping[str, Mapping[str, Any]] | tuple[str, ...] = ()
@@ -42,6 +45,13 @@ class Configuration:
     sandbox: str | None = None
     offline: bool | None = None
     cache_dir: Path | None = None
+    build_constraints: tuple[str, ...] = ()
+    build_root: Path | None = None
+    build_jobs: int | None = None
+    build_twice: bool | None = None
+    with_sdists: bool | None = None
+    keep_foreign: bool | None = None
+    recipes: Recipes = field(default_factory=Recipes)
     origins: Mapping[str, Origin] = field(default_factory=dict, hash=False)
     file: Path | None = None
 
@@ -78,6 +88,7 @@ def read_configuration(project_dir: Path | None, *, environment: Mapping[str, st
     if problems:
         reason = problems[0] if len(problems) == 1 else f"{len(problems)} problems in the configuration:\n  " + "\n  ".join(problems)
         raise UsageError(reason, hint="\n".join(dict.fromkeys(hints)) or None)
+    values["recipes"] = recipes_of(values.get("recipes", {}))
     return Configuration(**values, origins=origins, file=file)
 
 
@@ -239,8 +250,18 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "sandbox": ("sandbox", _one_of("require", "prefer")),
     "offline": ("offline", _flag),
     "cache-dir": ("cache_dir", _text),
+    "build-constraints": ("build_constraints", _requirements),
+    "build-root": ("build_root", _text),
+    "build-jobs": ("build_jobs", read_count),
+    "build-twice": ("build_twice", _flag),
+    "with-sdists": ("with_sdists", _flag),
+    "keep-foreign": ("keep_foreign", _flag),
+    "build": ("recipes", read_build_table),
 }
-_PATHS = ("output", "cache_dir")
+_PATHS = ("output", "cache_dir", "build_root")
+# These are tables, which no variable holds; of "build", some keys have variables of their own.
+_TABLES = ("indexes", "recipes")
+_BUILD_VARIABLES: Mapping[str, Callable[[Any], Any]] = {**LIMITS, "tools": lambda text: read_tools(text.replace(",", " ").split())}
 
 
 def _near(key: str, known: Mapping[str, Any]) -> str:
@@ -265,6 +286,18 @@ def _take(
         hints.append("docs/configuration.md lists every key")
         return
     name, read = _KEYS[key]
+    if name == "recipes":
+        # Each of its keys stands for itself: the project's timeout leaves the user's memory alone.
+        said = values.setdefault(name, {})
+        for inner, content, wrong in read_build_table(value):
+            full = f"{key}.{inner}" if inner else key
+            if wrong is not None:
+                problems.append(f"{place}: {prefix}{full} {wrong}")
+                hints.append("docs/configuration.md lists every key")
+                continue
+            said[inner] = content
+            origins[full] = Origin(place=place, key=f"{prefix}{full}")
+        return
     try:
         found = read(value)
     except ValueError as error:
@@ -287,7 +320,7 @@ def _take_environment(environment: Mapping[str, str], values: dict[str, Any], or
     for name, read in _KEYS.values():
         variable = f"HARDTACK_{name.upper()}"
         text = environment.get(variable)
-        if not text or name == "indexes":
+        if not text or name in _TABLES:
             continue
         value: Any = text
         try:
@@ -303,6 +336,16 @@ def _take_environment(environment: Mapping[str, str], values: dict[str, Any], or
             continue
         values[name] = Path(found).expanduser().absolute() if name in _PATHS else found
         origins[name] = Origin(place=variable)
+    for key, read in _BUILD_VARIABLES.items():
+        variable = f"HARDTACK_BUILD_{key.upper()}"
+        if not environment.get(variable):
+            continue
+        try:
+            values.setdefault("recipes", {})[key] = read(environment[variable])
+        except ValueError as error:
+            problems.append(f"{variable} {error}")
+            continue
+        origins[f"build.{key}"] = Origin(place=variable)
 
 
 def _switch(text: str) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from hardtack.inputs.poetry import read_poetry
 from hardtack.inputs.requirement_line import name_of_folder, read_line
 from hardtack.inputs.sources import Sourced, apply_sources, both
 from hardtack.inputs.text import raise_together, read_toml, shown
+from hardtack.inputs.uv_settings import UvSettings, read_uv_settings
+from hardtack.model.recipe import Recipe, Recipes
 from hardtack.model.requirements import FormatControl, IndexPin, Origin, RootRequirement
 
 
@@ -26,6 +27,7 @@ class Project:
     """What a pyproject.toml asks for. ``dependency_files``: requirements files that a dynamic field is read from, with their extra.
 
     ``is_package``: a wheel of the project itself can be made, with ``build_requires`` (PEP 518).
+    ``recipes`` are what uv's settings say of building, and ``build_notes`` words on those among them that are not obeyed.
     ``exclude_newer`` is an RFC 3339 time or a date. ``not_obeyed``: words on each of uv's settings that would choose other versions.
     """
 
@@ -51,6 +53,8 @@ class Project:
     build_requires: tuple[RootRequirement, ...] = ()
     is_package: bool = False
     is_project: bool = True
+    recipes: Recipes = field(default_factory=Recipes)
+    build_notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -123,11 +127,14 @@ class _Reading:
 def read_pyproject(path: Path, *, base: Path | None = None, place: str | None = None) -> Project:
     """Read a pyproject.toml, or raise one InputError with every problem in it. ``base``: what places are told relative to."""
     place = place or shown(path, base)
-    return read_tables(read_toml(path, where=place), folder=path.absolute().parent, place=place)
+    return read_tables(read_toml(path, where=place), folder=path.absolute().parent, place=place, base=base, beside=True)
 
 
-def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str) -> Project:
-    """Read a pyproject.toml's tables. ``folder`` is what its paths are relative to, ``place`` how it is shown."""
+def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str, base: Path | None = None, beside: bool = False) -> Project:
+    """Read a pyproject.toml's tables. ``folder`` is what its paths are relative to, ``place`` how it is shown.
+
+    ``beside``: a uv.toml in that folder, or at the root of its workspace, holds uv's settings.
+    """
     project = _table(tables, "project", place)
     tool = _table(tables, "tool", place)
     uv = _table(tool, "uv", f"{place}: tool")
@@ -206,7 +213,15 @@ def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str) -> Proje
                 found.append(RootRequirement(requirement=requirement, origin=reading.origin(f"tool.uv.{key}[{number}]")))
         return tuple(found)
 
-    exclude_newer = _exclude_newer(workspace_uv.get("exclude-newer"))
+    root = workspace_root or folder
+    settings, setting_errors = read_uv_settings(
+        workspace_uv,
+        place=place if root == folder else shown(root / "pyproject.toml", base),
+        beside=root if beside else None,
+        base=base,
+    )
+    reading.errors += setting_errors
+    recipes, build_notes = _with_sources(settings, reading)
     read = Project(
         folder=folder,
         name=canonicalize_name(reading.name) if reading.name else None,
@@ -226,15 +241,47 @@ def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str) -> Proje
         dependency_files=files,
         prereleases=uv.get("prerelease") == "allow",
         prerelease_packages=frozenset(prerelease_packages),
-        formats=_formats(workspace_uv, reading),
-        exclude_newer=exclude_newer,
-        not_obeyed=tuple(f"{place}: tool.uv.{words}" for words in _not_obeyed(workspace_uv, exclude_newer)),
+        formats=settings.formats,
+        exclude_newer=settings.exclude_newer,
+        not_obeyed=settings.not_obeyed,
         build_requires=_build_requires(tables, reading),
         is_package=_is_package(tables, uv, tool),
         is_project=bool(project or poetry or groups),
+        recipes=recipes,
+        build_notes=build_notes,
     )
     raise_together(reading.errors)
     return read
+
+
+def _with_sources(settings: UvSettings, reading: _Reading) -> tuple[Recipes, tuple[str, ...]]:
+    """The recipes with what they require taken from where ``[tool.uv.sources]`` says, and words on what cannot be.
+
+    What is to match the run comes from there anyhow.
+    """
+    notes = list(settings.build_notes)
+
+    def sourced(recipe: Recipe) -> Recipe:
+        found: list[Requirement] = []
+        for requirement in recipe.requires:
+            name = canonicalize_name(requirement.name)
+            stated = reading.sources.get(name)
+            if stated is None or requirement.url is not None or name in recipe.match_runtime:
+                found.append(requirement)
+                continue
+            where = f"{reading.place}: tool.uv.sources.{requirement.name}"
+            try:
+                each = apply_sources(requirement, stated=stated, extra=None, group=None, folder=reading.folder, members=reading.members)
+            except InputError as error:
+                reading.errors.append(error.at(where))  # type: ignore[arg-type]
+                continue
+            found += [one.requirement for one in each]
+            if any(one.index is not None for one in each):
+                notes.append(f"{where}: its index is not obeyed for what builds require (extra-build-dependencies)")
+        return replace(recipe, requires=tuple(dict.fromkeys(found)))
+
+    own = {name: sourced(recipe) for name, recipe in settings.recipes.own.items()}
+    return replace(settings.recipes, own=own), tuple(dict.fromkeys(notes))
 
 
 def _is_package(tables: Mapping[str, Any], uv: Mapping[str, Any], tool: Mapping[str, Any]) -> bool:
@@ -329,36 +376,6 @@ def _conflicting_groups(uv: Mapping[str, Any]) -> set[str]:
         else []
     )
     return {canonicalize_name(str(item["group"])) for item in items if "group" in item}
-
-
-def _exclude_newer(value: Any) -> str | None:
-    """uv's ``exclude-newer`` where it names a moment; None for a span ("7 days"), whose moment is another one in each run."""
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    try:
-        datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        return None
-    return str(value)
-
-
-def _formats(uv: Mapping[str, Any], reading: _Reading) -> FormatControl:
-    """uv's words for what must be built and what must not be."""
-
-    def names(every: str, some: str) -> frozenset[str]:
-        found = {str(canonicalize_name(str(name))) for name in _list(uv, some, reading, f"tool.uv.{some}")}
-        return frozenset(found | ({":all:"} if uv.get(every) is True else set()))
-
-    return FormatControl(no_binary=names("no-binary", "no-binary-package"), only_binary=names("no-build", "no-build-package"))
-
-
-def _not_obeyed(uv: Mapping[str, Any], exclude_newer: str | None) -> Iterator[str]:
-    """uv's settings that would choose other versions and that are not known here."""
-    if "exclude-newer" in uv and exclude_newer is None:
-        yield f"exclude-newer = {str(uv['exclude-newer'])!r} is not a moment: state one with --exclude-newer, or it is not obeyed"
-    for key in ("resolution", "exclude-newer-package", "dependency-metadata"):
-        if key in uv and uv[key] != "highest":
-            yield f"{key} is not obeyed"
 
 
 def _requires_python(value: Any, reading: _Reading) -> SpecifierSet | None:

@@ -14,10 +14,12 @@ from hardtack.errors import InputError
 from hardtack.inputs.configuration import Configuration
 from hardtack.inputs.detect import Detected, compiled_from, counterpart, detect, is_pylock, scope_of
 from hardtack.inputs.pyproject import Project, read_pyproject, workspace_root
+from hardtack.inputs.recipes import as_config, layered, of_lines, stated_settings
 from hardtack.inputs.requirement_line import name_of_wheel, read_line
 from hardtack.inputs.requirements_file import RequirementsFiles, read_requirements_files
 from hardtack.inputs.script import read_script
 from hardtack.inputs.text import raise_together, shown
+from hardtack.model.recipe import Recipe, Recipes
 from hardtack.model.requirements import FormatControl, FoundInput, Origin, Requirements, RootRequirement, Scope
 
 _BOTH: frozenset[Scope] = frozenset({"runtime", "development"})
@@ -70,6 +72,7 @@ def read_inputs(
         _explicit_lock(inputs, request.lock_file)
     inputs.files += [(location, True, None) for location in request.constraint_files]
     read = _read_files(inputs, environment, fetch_text)
+    build_constraints = _read_build_constraints(inputs, request, environment, fetch_text)
     for number, text in enumerate(request.requirements, start=1):
         origin = Origin(place="the command line", key=f"requirement {number}" if len(request.requirements) > 1 else None)
         try:
@@ -88,14 +91,18 @@ def read_inputs(
             for root in inputs.roots
             if not root.hashes
         ]
+    recipes = _recipes(inputs, read, request, configuration)
     raise_together(inputs.errors)
     _check_something(inputs, read, request)
-    return _joined(inputs, read, request, configuration)
+    return replace(_joined(inputs, read, request, configuration, build_constraints), recipes=recipes)
 
 
 @dataclass(slots=True)
 class _Inputs:
-    """What is to be read, gathered. ``files``: location, whether it constrains, and the extra that it belongs to."""
+    """What is to be read, gathered. ``files``: location, whether it constrains, and the extra that it belongs to.
+
+    ``settings`` are the files that ask for nothing, and say how to build.
+    """
 
     base: Path
     files: list[tuple[Path | str, bool, str | None]] = field(default_factory=list)
@@ -108,6 +115,7 @@ class _Inputs:
     foreign: tuple[Path, ...] = ()
     locked: bool = False
     whole: Project | None = None
+    settings: list[Project] = field(default_factory=list)
 
     def project(self, path: Path, *, plain: bool = True) -> Project | None:
         """Read a pyproject.toml; without ``plain``, only its extras and groups count."""
@@ -249,7 +257,10 @@ def _lock_of(inputs: _Inputs, detected: Detected, *, use_lock: bool) -> Path | N
 def _note_project(inputs: _Inputs, path: Path, project: Project, lock: Path | None) -> Project | None:
     if not project.is_project:
         inputs.projects.remove(project)
-        inputs.found.append(FoundInput(path=path, kind="pyproject", used=False, why="it states no dependencies, only settings of tools"))
+        inputs.settings.append(project)
+        obeyed = project.recipes != Recipes() or project.formats != FormatControl() or project.build_constraints
+        why = "it states no dependencies, only settings of tools" + ("; those of building are obeyed" if obeyed else "")
+        inputs.found.append(FoundInput(path=path, kind="pyproject", used=False, why=why))
         return None
     why = f"for what it selects; {lock.name} has the versions" if lock is not None else ""
     left = sorted(project.groups - project.default_groups)
@@ -296,6 +307,51 @@ def _read_files(inputs: _Inputs, environment: Mapping[str, str], fetch_text: Cal
         roots = tuple(replace(root, extra=extra_of.get(root.origin.place), scope="runtime") for root in read.roots)
         read = replace(read, roots=roots)
     return read
+
+
+def _read_build_constraints(
+    inputs: _Inputs, request: InputRequest, environment: Mapping[str, str], fetch_text: Callable[[str], str]
+) -> tuple[RootRequirement, ...]:
+    """The constraints on what builds require; of their files nothing else counts."""
+    if not request.build_constraint_files:
+        return ()
+    try:
+        read = read_requirements_files(
+            [(location, True) for location in request.build_constraint_files],
+            environment=environment,
+            fetch_text=fetch_text,
+            base=inputs.base,
+        )
+    except InputError as error:
+        inputs.errors.append(error)
+        return ()
+    inputs.errors += [
+        InputError("a file of build constraints asks for nothing", where=str(root.origin), hint="include other constraints with -c")
+        for root in read.roots
+    ]
+    inputs.found += [replace(file, why=f"build constraints; {file.why}" if file.why else "build constraints") for file in read.files]
+    inputs.notes += read.notes
+    plain = RequirementsFiles(constraints=read.constraints, roots=read.roots, files=read.files, notes=read.notes)
+    if replace(read, require_hashes=False) != plain:
+        places = ", ".join(dict.fromkeys(str(file.path.name) for file in read.files))
+        inputs.notes.append(f"{places}: options in a file of build constraints do nothing")
+    return read.constraints
+
+
+def _recipes(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, configuration: Configuration) -> Recipes:
+    """How packages are built: uv's settings, then hardtack's, then what stands in requirements files, then on the command line."""
+    lines, wrong = of_lines(read.roots)
+    stated, unread = stated_settings(request.config_settings, where="-C on the command line")
+    inputs.errors += [*wrong, *unread]
+    return layered(
+        [
+            *(project.recipes for project in [*inputs.settings, *inputs.projects]),
+            configuration.recipes,
+            Recipes(everywhere=Recipe(config=as_config(read.config_settings))),
+            lines,
+            stated,
+        ]
+    )
 
 
 def _project_roots(inputs: _Inputs, request: InputRequest) -> tuple[RootRequirement, ...]:
@@ -360,8 +416,15 @@ def _setup_error(place: str) -> InputError:
     )
 
 
-def _joined(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, configuration: Configuration) -> Requirements:
+def _joined(
+    inputs: _Inputs,
+    read: RequirementsFiles,
+    request: InputRequest,
+    configuration: Configuration,
+    build_constraints: tuple[RootRequirement, ...],
+) -> Requirements:
     projects = inputs.projects
+    building = [*inputs.settings, *projects]
     extras = _union(project.extras for project in projects)
     groups = _union(project.groups for project in projects)
     defaults = _union(project.default_groups for project in projects)
@@ -389,11 +452,15 @@ def _joined(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, con
             *_stated(configuration, "overrides", configuration.overrides),
         ),
         excludes=tuple(dict.fromkeys([*(name for project in projects for name in project.excludes), *configuration.excludes])),
-        build_constraints=tuple(root for project in projects for root in project.build_constraints),
+        build_constraints=(
+            *(root for project in building for root in project.build_constraints),
+            *_stated(configuration, "build_constraints", configuration.build_constraints),
+            *build_constraints,
+        ),
         formats=FormatControl(
-            no_binary=_union([read.formats.no_binary, configuration.no_binary, *(project.formats.no_binary for project in projects)]),
+            no_binary=_union([read.formats.no_binary, configuration.no_binary, *(project.formats.no_binary for project in building)]),
             only_binary=_union(
-                [read.formats.only_binary, configuration.only_binary, *(project.formats.only_binary for project in projects)]
+                [read.formats.only_binary, configuration.only_binary, *(project.formats.only_binary for project in building)]
             ),
         ),
         exclude_newer=min((project.exclude_newer for project in projects if project.exclude_newer), default=None),
@@ -415,7 +482,12 @@ def _joined(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, con
         dynamic=tuple(dict.fromkeys(item for project in projects for item in project.dynamic)),
         project_roots=own,
         build_roots=tools,
-        notes=(*inputs.notes, *read.notes, *(() if locked else (note for project in projects for note in project.not_obeyed))),
+        notes=(
+            *inputs.notes,
+            *read.notes,
+            *(note for project in building for note in project.build_notes),
+            *(() if locked else (note for project in projects for note in project.not_obeyed)),
+        ),
     )
 
 

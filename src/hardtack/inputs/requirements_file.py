@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 from packaging.utils import canonicalize_name
 
 from hardtack.errors import InputError
+from hardtack.inputs.recipes import read_setting
 from hardtack.inputs.requirement_line import read_line
 from hardtack.inputs.text import MAX_BYTES, raise_together, read_bounded, shown, without_login
 from hardtack.model.requirements import FormatControl, FoundInput, IndexOptions, Origin, RootRequirement, Scope
@@ -39,7 +40,10 @@ _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequirementsFiles:
-    """What a set of requirements files says, nested ones included. ``files`` lists each file once, in the order of reading."""
+    """What a set of requirements files says, nested ones included. ``files`` lists each file once, in the order of reading.
+
+    ``config_settings`` stand on lines of their own.
+    """
 
     roots: tuple[RootRequirement, ...] = ()
     constraints: tuple[RootRequirement, ...] = ()
@@ -49,6 +53,7 @@ class RequirementsFiles:
     prerelease_packages: frozenset[str] = frozenset()
     prefer_binary: bool = False
     require_hashes: bool = False
+    config_settings: tuple[tuple[str, str], ...] = ()
     files: tuple[FoundInput, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -104,6 +109,7 @@ class _Reader:
     prefer_binary: bool = False
     hashes_required: bool = False
     hashes_waived: bool = False
+    config_settings: list[tuple[str, str]] = field(default_factory=list)
 
     def read(self, location: str, *, constraint: bool, chain: tuple[str, ...], asked_at: Origin | None) -> None:
         place, path, key = self._locate(location)
@@ -200,6 +206,8 @@ class _Reader:
         stated = frozenset(_hash(value) for value in options.hashes or ())
         if stated:
             self.hashes_required = True
+        if constraint and options.config_settings:
+            self.notes.append(f"{origin}: --config-settings behind a constraint does nothing, as in pip")
         root = RootRequirement(
             requirement=line.requirement,
             origin=origin,
@@ -214,8 +222,9 @@ class _Reader:
     def _options(self, options: Any, origin: Origin, path: Path | None) -> None:
         if options.hashes:
             self.notes.append(f"{origin}: --hash without a requirement does nothing")
-        if options.config_settings:
-            self.notes.append(f"{origin}: --config-settings without a requirement does nothing")
+        for value in options.config_settings or ():
+            self.config_settings.append(_setting(value))
+            self.notes.append(f"{origin}: --config-settings {value} is passed to every build (pip leaves it aside without a requirement)")
         if options.global_options or options.build_options:
             self.notes.append(f"{origin}: --global-option and --build-option are no longer known to any installer and do nothing")
         if options.require_hashes:
@@ -281,6 +290,7 @@ class _Reader:
             prerelease_packages=frozenset(self.prereleases - {":all:"}),
             prefer_binary=self.prefer_binary,
             require_hashes=self.hashes_required and not self.hashes_waived,
+            config_settings=tuple(self.config_settings),
             files=tuple(self.found.values()),
             notes=tuple(dict.fromkeys(self.notes)),
         )
@@ -418,10 +428,10 @@ def _hash(value: str) -> str:
 
 
 def _setting(value: str) -> tuple[str, str]:
-    key, found, text = value.partition("=")
-    if not found:
-        raise InputError(f"--config-settings {value!r} is not KEY=VALUE")
-    return key, text
+    try:
+        return read_setting(value)
+    except ValueError as error:
+        raise InputError(f"--config-settings {value!r} {error}") from None
 
 
 def _fold(value: str, target: set[str], other: set[str]) -> None:
@@ -440,6 +450,6 @@ def _fold(value: str, target: set[str], other: set[str]) -> None:
         if name == ":none:":
             target.clear()
             continue
-        canonical = canonicalize_name(name.strip())
+        canonical = canonicalize_name(name)
         other.discard(canonical)
         target.add(canonical)
