@@ -20,7 +20,8 @@ from hardtack.system.cancellation import Cancellation
 from hardtack.system.process import run
 from hardtack.system.uv import Uv
 
-_QUESTION = """\
+# What an interpreter is asked, as a program for its ``-c``. It answers on one line.
+QUESTION = """\
 import json, os, platform, sys, sysconfig
 def confstr(name):
     try:
@@ -53,7 +54,8 @@ class Interpreter:
     """A Python of this machine. ``executable`` is no virtual environment's and no link; ``roots`` are the folders that it lives in.
 
     ``os``, ``arch`` and ``libc`` are told as a target tells them, "" and None where no target could. ``libc_version`` is glibc's.
-    ``suffix`` is that of its own extension modules (".cpython-312-x86_64-linux-gnu.so").
+    ``suffix`` is that of its own extension modules (".cpython-312-x86_64-linux-gnu.so"). ``root`` is the unpacked system that it runs in,
+    if not this machine's own: then all is told as inside of it, and ``roots`` are empty where it is a part of it.
     """
 
     executable: Path
@@ -66,6 +68,7 @@ class Interpreter:
     libc_version: tuple[int, int] | None = None
     suffix: str = ""
     free_threaded: bool = False
+    root: Path | None = None
 
     @property
     def label(self) -> str:
@@ -86,20 +89,28 @@ def ask(python: Path) -> Interpreter:
     """What ``python`` is, by its own word. Raises NoPython where it does not run."""
     try:
         # Isolated and without site: no code of an environment's runs.
-        done = run([str(python), "-I", "-S", "-c", _QUESTION], environment=_bare(), timeout=30)
+        done = run([str(python), "-I", "-S", "-c", QUESTION], environment=_bare(), timeout=30)
     except OSError as error:
         raise NoPython(f"it cannot be run: {error.strerror}", where=str(python)) from error
     try:
-        answer = json.loads(done.stdout)
-        return Interpreter(
-            executable=Path(answer["executable"]),
-            version=Version(answer["version"]),
-            implementation=str(answer["implementation"]),
-            roots=tuple(Path(root) for root in answer["roots"]),
-            **_platform(answer),
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        return told(done.stdout)
+    except ValueError as error:
         raise NoPython("it is no Python that answers", where=str(python)) from error
+
+
+def told(answer: str | bytes) -> Interpreter:
+    """The interpreter that gave this answer to ``QUESTION``. Raises ValueError where it is no answer."""
+    try:
+        facts = json.loads(answer)
+        return Interpreter(
+            executable=Path(facts["executable"]),
+            version=Version(facts["version"]),
+            implementation=str(facts["implementation"]),
+            roots=tuple(Path(root) for root in facts["roots"]),
+            **_platform(facts),
+        )
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("no answer") from error
 
 
 _SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from hardtack.building.sandbox_keeper import FILTER_FD
 from hardtack.building.sandbox_kept import kept
 from hardtack.building.sandbox_launch import Launch, Limits, Mount
+from hardtack.building.sandbox_root import SystemRoot
 from hardtack.building.sandbox_syscalls import ARCHITECTURES, Rules, compile_filter
 from hardtack.building.sandbox_system import FOLDERS, SETTINGS, SHARED_FACTS
 
@@ -22,18 +23,19 @@ class Bubblewrap:
 
     ``proc``: whether a fresh /proc can be mounted here (inside some containers it cannot; the build then has none). ``user``: whether
     there can be a user namespace (bwrap run by root does without, where there is none). ``machine`` as the kernel names it; one whose
-    system calls are not known has no filter.
+    system calls are not known has no filter. ``root`` is an unpacked system that is shown in place of this machine's own.
     """
 
     program: Path
     proc: bool = True
     user: bool = True
     machine: str = ""
+    root: SystemRoot | None = None
 
     @property
     def name(self) -> str:
-        """What the build record keeps."""
-        return "bubblewrap"
+        """What the build record keeps: never where the root lies."""
+        return f"bubblewrap, root {self.root.label}" if self.root is not None else "bubblewrap"
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -67,14 +69,7 @@ class Bubblewrap:
         command += ["--hostname", "hardtack"]
         if self.user:
             command += ["--unshare-user", "--uid", _USER, "--gid", _USER]
-        for folder in FOLDERS:
-            path = Path(folder)
-            if path.is_symlink():
-                command += ["--symlink", os.readlink(path), folder]
-            elif path.is_dir():
-                command += ["--ro-bind", folder, folder]
-        for file in SETTINGS:
-            command += ["--ro-bind-try", file, file]
+        command += self._system()
         command += ["--proc", "/proc"] if self.proc else ["--dir", "/proc"]
         command += ["--dev", "/dev"]
         # Outer before inner: a later mount covers what an earlier one put at its place.
@@ -96,11 +91,27 @@ class Bubblewrap:
         return kept(
             command,
             cwd=Path("/"),
-            environment=environment,
+            environment={**dict(self.root.variables), **environment} if self.root is not None else environment,
             mounts=mounts,
             limits=limits or Limits(seconds=0),
             seccomp=seccomp,
         )
+
+    def _system(self) -> list[str]:
+        """The arguments that show the system, read-only: the root's, else this machine's."""
+        if self.root is not None:
+            links = [word for target, name in self.root.links for word in ("--symlink", target, name)]
+            return [*(word for place, name in self.root.binds for word in ("--ro-bind", str(place), name)), *links]
+        shown = []
+        for folder in FOLDERS:
+            path = Path(folder)
+            if path.is_symlink():
+                shown += ["--symlink", os.readlink(path), folder]
+            elif path.is_dir():
+                shown += ["--ro-bind", folder, folder]
+        for file in SETTINGS:
+            shown += ["--ro-bind-try", file, file]
+        return shown
 
 
 def bubblewraps(program: Path) -> Iterator[Bubblewrap]:

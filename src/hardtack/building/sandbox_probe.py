@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from hardtack.building.contained import run_contained
-from hardtack.building.interpreter import ask, folders
+from hardtack.building.interpreter import Interpreter, ask, folders
 from hardtack.building.sandbox_launch import Launch, Limits, Mount, Sandbox
 from hardtack.errors import HardtackError
 from hardtack.system import environ
@@ -96,8 +96,11 @@ print(json.dumps({"could": could, "could_not": could_not}))
 """
 
 
-def probe(sandbox: Sandbox, *, signals: bool = True) -> str | None:
-    """None if the whole sandbox holds and lets a build work, else what is wrong with it. ``signals``: it may end its own children."""
+def probe(sandbox: Sandbox, *, signals: bool = True, python: Interpreter | None = None) -> str | None:
+    """None if the whole sandbox holds and lets a build work, else what is wrong with it. ``signals``: it may end its own children.
+
+    ``python`` is who tries inside, by default the one that runs us.
+    """
     with tempfile.TemporaryDirectory(prefix="hardtack-probe-") as name:
         base = Path(name)
         room, log = base / "room", base / "log"
@@ -107,7 +110,7 @@ def probe(sandbox: Sandbox, *, signals: bool = True) -> str | None:
             ended = run_contained(launch, log=log, stop=Cancellation(), limits=limits)
             if ended.code != 0 or ended.limit:
                 return ended.limit or _last(log) or f"it ended with code {ended.code}"
-            return _intrude(sandbox, base, room, signals=signals)
+            return _intrude(sandbox, base, room, python or ask(environ.interpreter()), signals=signals)
         except (OSError, HardtackError) as error:
             return str(error)
 
@@ -119,10 +122,9 @@ def _room(room: Path) -> Mount:
     return Mount(host=room, inside="/build/probe", writable=True)
 
 
-def _intrude(sandbox: Sandbox, base: Path, room: Path, *, signals: bool) -> str | None:
+def _intrude(sandbox: Sandbox, base: Path, room: Path, python: Interpreter, *, signals: bool) -> str | None:
     import socket
 
-    python = ask(environ.interpreter())
     secrets = base / "secrets"
     secrets.mkdir()
     outside, beside, path = secrets / "outside", secrets / "beside", secrets / "socket"
@@ -131,7 +133,7 @@ def _intrude(sandbox: Sandbox, base: Path, room: Path, *, signals: bool) -> str 
     os.utime(outside, (2_000_000_000, 2_000_000_000))
     abstract = f"hardtack-{os.urandom(8).hex()}"
     victim = subprocess.Popen(
-        [str(python.executable), "-I", "-S", "-c", "import sys; sys.stdin.read()"],
+        [str(environ.interpreter()), "-I", "-S", "-c", "import sys; sys.stdin.read()"],
         stdin=subprocess.PIPE,
         env={"CANARY": _CANARY},
     )
@@ -154,7 +156,7 @@ def _intrude(sandbox: Sandbox, base: Path, room: Path, *, signals: bool) -> str 
                 "victim": victim.pid,
                 "port": server.getsockname()[1],
                 "signals": signals,
-                "shared": sandbox.name != "bubblewrap",  # elsewhere a datagram that leaves arrives
+                "shared": not sandbox.name.startswith("bubblewrap"),  # elsewhere a datagram that leaves arrives
             }
             launch = _program(sandbox, python.executable, folders(python), room, facts)
             log = base / "answer"

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from hardtack.building.sandbox_within import listed, within
+
 # What a compiler, a shell and the dynamic linker need; never /home, /root, /var, /run, /srv, /opt, /mnt.
 FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # Of /etc only this: as a whole it has passwords and pip's configuration.
@@ -65,24 +67,48 @@ TOOLS = (
 )
 
 
-def declare_tools(folder: Path, more: Iterable[str] = ()) -> None:
-    """Make ``folder`` with a link for each declared tool that this machine has. ``more``: what this one build may have besides."""
+def declare_tools(folder: Path, more: Iterable[str] = (), *, root: Path | None = None) -> None:
+    """Make ``folder`` with a link for each declared tool that this machine has. ``more``: what this one build may have besides.
+
+    ``root``: an unpacked system, whose tools are taken instead; the links are then right inside of it.
+    """
     folder.mkdir(parents=True)
-    for name, program in _declared(tuple(more)):
+    for name, program in _declared(tuple(more), root):
         (folder / name).symlink_to(program)
 
 
+def tool_of_host(name: str, *, root: Path | None = None) -> Path | None:
+    """The file, on this machine, of a program that a build may be given by this name; of the unpacked system, where ``root`` is one."""
+    if name != os.path.basename(name):
+        return None
+    for folder in _TOOL_FOLDERS if root is None else _root_folders(root):
+        program = Path(folder, name) if root is None else within(root, f"{folder}/{name}")
+        if program is not None and program.is_file():
+            return program
+    return None
+
+
 @functools.cache
-def _declared(more: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _declared(more: tuple[str, ...], root: Path | None) -> tuple[tuple[str, str], ...]:
     plain = frozenset(name for name in (*TOOLS, *more) if "*" not in name)
     patterns = [re.compile(fnmatch.translate(name)) for name in TOOLS if "*" in name]
     found: dict[str, str] = {}
-    for place in _TOOL_FOLDERS:
-        try:
-            names = os.listdir(place)
-        except OSError:
-            continue
-        for name in names:
+    for place in _TOOL_FOLDERS if root is None else _root_folders(root):
+        for name in listed(root or Path("/"), place):
             if name in plain or ("python" not in name and any(pattern.match(name) for pattern in patterns)):
                 found.setdefault(name, os.path.join(place, name))
     return tuple(sorted(found.items()))
+
+
+def toolsets(root: Path) -> list[str]:
+    """The folders of the newer compilers that Red Hat and its kin lay beside the system's own, the newest first."""
+    found = []
+    for name in listed(root, "/opt/rh"):
+        number = re.fullmatch(r"(?:devtoolset|gcc-toolset)-(\d{1,4})", name)
+        if number is not None and "gcc" in listed(root, f"/opt/rh/{name}/root/usr/bin"):
+            found.append((int(number[1]), f"/opt/rh/{name}/root/usr"))
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def _root_folders(root: Path) -> list[str]:
+    return [*(f"{toolset}/bin" for toolset in toolsets(root)[:1]), "/usr/local/bin", *_TOOL_FOLDERS]
