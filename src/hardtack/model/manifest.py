@@ -31,6 +31,9 @@ class BuildRecord:
 
     ``made_of``: what the source archive itself was made of, where it is no file of an index.
     ``tools``: for a compiled wheel, the C library that it was linked to and what repaired it, each with its version.
+    ``compilers``: for a compiled wheel, those that the build found, each by the first line of its ``--version``.
+    ``config`` and ``variables`` are what the user's recipe set, ``programs`` what it declared, each with the sha256 of its file.
+    Nothing here tells of a time or of a folder of the machine, but what a recipe's own values tell.
     """
 
     source: str
@@ -41,11 +44,19 @@ class BuildRecord:
     python: str
     made_of: SourceOrigin | None = None
     tools: Mapping[str, str] | None = field(default=None, hash=False)
+    compilers: Mapping[str, str] | None = field(default=None, hash=False)
+    config: Mapping[str, tuple[str, ...]] | None = field(default=None, hash=False)
+    variables: Mapping[str, str] | None = field(default=None, hash=False)
+    programs: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestFile:
-    """One wheel of the wheelhouse. ``path`` is relative to it, with "/". ``origin`` is a URL without credentials, or "built"."""
+    """One wheel of the wheelhouse. ``path`` is relative to it, with "/".
+
+    ``origin`` is a URL without credentials, "built", "file" where it was given by its place, or "foreign": copied in by hand and kept by
+    choice.
+    """
 
     filename: str
     path: str
@@ -58,6 +69,26 @@ class ManifestFile:
     index: str | None = None
     hash_source: HashSource = "lock"
     build: BuildRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestSource:
+    """One source archive beside the wheels. ``path`` is relative to the wheelhouse, with "/"; ``origin`` as of a wheel.
+
+    ``made_of``: what it was made of here, where it is no file of an index; its origin is then "built".
+    """
+
+    filename: str
+    path: str
+    sha256: str
+    size: int
+    name: str
+    version: str
+    origin: str
+    index: str | None = None
+    hash_source: HashSource = "lock"
+    requires_python: str | None = None
+    made_of: SourceOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +109,7 @@ class Manifest:
 
     ``generated``: every other file that belongs to the wheelhouse, as (path, sha256). ``leftovers``: files of earlier runs that nothing
     here needs and that were kept, likewise. ``project``: the name of the project that this was made for, whose own wheel need not be here.
+    ``sources``: the source archives that are kept beside the wheels, by choice.
     """
 
     layout: Literal["flat", "by-target"]
@@ -92,3 +124,4 @@ class Manifest:
     leftovers: tuple[tuple[str, str], ...] = ()
     schema: int = 1
     project: str | None = None
+    sources: tuple[ManifestSource, ...] = ()

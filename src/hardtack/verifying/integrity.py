@@ -29,7 +29,8 @@ def check_files(
 ) -> tuple[Finding, ...]:
     """Compare what is listed with what lies there. ``found`` holds the facts of every wheel by its path, as freshly read from its bytes.
 
-    With ``lock``, a file that was not built here must be one of its files. ``leftovers`` are paths that are known to be of no use.
+    With ``lock``, a file that was neither built here nor copied in by hand must be one of its files. ``leftovers`` are paths that are
+    known to be of no use.
     """
     findings: list[Finding] = []
     fits = {target.name: Fit(target) for target in targets}
@@ -44,7 +45,7 @@ def check_files(
         findings += facts.findings
         if isinstance(facts, WheelFacts):
             findings += _facts(file, facts, fits)
-        if locked is not None and file.origin != "built":
+        if locked is not None and file.origin not in ("built", "foreign"):
             findings += _against_lock(file, locked)
     findings += _duplicates(files)
     listed = {file.path for file in files}

@@ -9,18 +9,18 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardtack.errors import HardtackError, InputError, IntegrityError
 from hardtack.model.finding import Finding, Severity
 from hardtack.model.fit import read_wheel_name
-from hardtack.model.manifest import Manifest, ManifestFile
+from hardtack.model.manifest import Manifest, ManifestFile, ManifestSource
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import disk_faults, place, remove, safe_join, write_bytes
-from hardtack.wheelhouse.manifest import MANIFEST_NAME, is_plain_path, read_manifest, write_manifest
+from hardtack.wheelhouse.manifest import MANIFEST_NAME, SOURCES_FOLDER, is_plain_path, read_manifest, write_manifest
 from hardtack.wheelhouse.simple import IndexedFile, index_pages, requires_python
 
 _METADATA_LIMIT = 64 * 1024 * 1024
@@ -69,10 +69,11 @@ def read_wheelhouse(folder: Path) -> tuple[Manifest | None, tuple[PresentFile, .
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         manifest = read_manifest(path.read_bytes(), str(path))
     places = [""] if manifest is None else ["", *sorted({file.path.rpartition("/")[0] for file in manifest.files} | set(manifest.targets))]
-    return manifest, tuple(_wheels(folder, dict.fromkeys(places)))
+    return manifest, tuple(wheels_in(folder, dict.fromkeys(places)))
 
 
-def _wheels(folder: Path, places: Mapping[str, None]) -> Iterator[PresentFile]:
+def wheels_in(folder: Path, places: Iterable[str]) -> Iterator[PresentFile]:
+    """Every wheel that lies in these places under ``folder`` ("" is itself), whoever put it there."""
     for name in places:
         try:
             entries = sorted(os.scandir(folder / name), key=lambda entry: entry.name)
@@ -95,6 +96,7 @@ def check_names(manifest: Manifest, texts: Mapping[str, bytes] | None = None) ->
     findings = []
     seen: dict[str, tuple[str, str]] = {}
     claims = [(path, file.sha256, file.filename) for file in manifest.files for path in file_paths(file, manifest.layout)]
+    claims += [(source.path, source.sha256, source.filename) for source in manifest.sources]
     claims += [(path, hashlib.sha256(data).hexdigest(), path) for path, data in (texts or {}).items()]
     for path, digest, filename in sorted(claims):
         other = seen.setdefault(path.casefold(), (path, digest))
@@ -171,9 +173,10 @@ def stow(
 ) -> Manifest:
     """Make ``destination`` the wheelhouse that ``manifest`` describes, and return the manifest as it was written.
 
-    ``sources`` maps each file's sha256 to a file with these bytes (the store's, which has judged it). ``texts`` are more files by their
-    relative path. ``metadata`` gives a wheel's METADATA, read from the wheel unless given. ``locks`` is a folder of the cache: two
-    processes take turns at one wheelhouse. What is there and right is not touched; an interrupted run is completed by the next.
+    ``sources`` maps the sha256 of each wheel and source archive to a file with these bytes (the store's, which has judged it). ``texts``
+    are more files by their relative path. ``metadata`` gives a wheel's METADATA, read from the wheel unless given. ``locks`` is a folder of
+    the cache: two processes take turns at one wheelhouse. What is there and right is not touched; an interrupted run is completed by the
+    next.
     What nothing needs any more stays and is told, or goes with ``prune``: wheels (anyone's), and what an earlier manifest calls ours.
     """
     run = _Stowing(
@@ -251,7 +254,7 @@ class _Stowing:
             if path == MANIFEST_NAME or path.startswith("simple/") or path.lower().endswith((".whl", ".whl.metadata")):
                 yield Finding(code="name-collision", message=f"{path} is a name that the wheelhouse itself uses")
         for target in self.manifest.targets:
-            if safe_join(self.destination, target).parent != self.destination or target.casefold() == "simple":
+            if safe_join(self.destination, target).parent != self.destination or target.casefold() in ("simple", SOURCES_FOLDER):
                 yield Finding(code="name-collision", message=f"{target!r} cannot be the name of a target's folder", target=target)
         for file in self.manifest.files:
             for path in file_paths(file, self.manifest.layout):
@@ -260,6 +263,10 @@ class _Stowing:
                 yield Finding(code="missing", message=f"{file.filename} is in no store", file=file.filename)
             elif self.manifest.layout == "by-target" and not file.targets:
                 yield Finding(code="unused", message=f"{file.filename} serves no target", file=file.filename)
+        for source in self.manifest.sources:
+            self.join(source.path)
+            if source.sha256 not in self.sources:
+                yield Finding(code="missing", message=f"{source.filename} is in no store", file=source.filename)
 
     def stow(self, *, prune: bool) -> Manifest:
         self.before = self.read_before()
@@ -270,7 +277,7 @@ class _Stowing:
         old_wheels = self.wheels_before()
         for file in sorted(files, key=lambda file: file.path):
             self.stop.check()
-            self.wheel(file, old_wheels)
+            self.file(file, file_paths(file, self.manifest.layout), old_wheels)
             known = old_digests.get(f"{file.path}.metadata") if old_wheels.get(file.path) == file.sha256 else None
             data = self.metadata_of(file, known)
             digest = hashlib.sha256(data).hexdigest()
@@ -289,6 +296,10 @@ class _Stowing:
                     metadata_sha256=digest,
                 ),
             )
+        old_sources = self.sources_before()
+        for source in self.manifest.sources:
+            self.stop.check()
+            self.file(source, (source.path,), old_sources)
         self.stop.check()
         pages = index_pages(indexed.values())
         for path, data in sorted({**pages, **self.texts}.items()):
@@ -309,11 +320,16 @@ class _Stowing:
     def sweep(self) -> None:
         """Remove what a killed run left under temporary names, in every folder that is ours. Nobody else writes here now."""
         folders = {"", *self.manifest.targets, *(path.rpartition("/")[0] for path in self.ours_before())}
-        with contextlib.suppress(OSError):
-            folders.update(f"simple/{entry.name}" for entry in os.scandir(self.destination / "simple"))
-        for folder in sorted({*folders, "simple"}):
+        for index in ("simple", f"{SOURCES_FOLDER}/simple"):
+            with contextlib.suppress(OSError):
+                folders.update(f"{index}/{entry.name}" for entry in os.scandir(self.destination / index))
+        for folder in sorted({*folders, "simple", SOURCES_FOLDER, f"{SOURCES_FOLDER}/simple"}):
             there = self.destination / folder
-            if there.is_symlink() or (folder and (self.destination / folder.partition("/")[0]).is_symlink()):
+            if any(
+                place.is_symlink()
+                for place in (there, *there.parents)
+                if place.is_relative_to(self.destination) and place != self.destination
+            ):
                 continue
             with contextlib.suppress(OSError):
                 for entry in list(os.scandir(there)):
@@ -321,10 +337,12 @@ class _Stowing:
                         Path(entry.path).unlink()
 
     def ours_before(self) -> dict[str, str]:
-        """Every file that the earlier manifest calls ours, with its sha256."""
+        """Every file that the earlier manifest calls ours, with its sha256; a foreign wheel is whoever's who put it there."""
         if self.before is None:
             return {}
-        return {**dict(self.before.leftovers), **dict(self.before.generated), **self.wheels_before()}
+        foreign = {path for file in self.before.files if file.origin == "foreign" for path in file_paths(file, self.before.layout)}
+        wheels = {path: digest for path, digest in self.wheels_before().items() if path not in foreign}
+        return {**dict(self.before.leftovers), **dict(self.before.generated), **self.sources_before(), **wheels}
 
     def wheels_before(self) -> dict[str, str]:
         """Every wheel of the earlier manifest, by path, with its sha256."""
@@ -332,7 +350,12 @@ class _Stowing:
             return {}
         return {path: file.sha256 for file in self.before.files for path in file_paths(file, self.before.layout)}
 
-    def wheel(self, file: ManifestFile, before: Mapping[str, str]) -> None:
+    def sources_before(self) -> dict[str, str]:
+        """Every source archive of the earlier manifest, by path, with its sha256."""
+        return {source.path: source.sha256 for source in self.before.sources} if self.before is not None else {}
+
+    def file(self, file: ManifestFile | ManifestSource, paths: Sequence[str], before: Mapping[str, str]) -> None:
+        """Put a wheel or a source archive where it lies."""
         source = self.sources[file.sha256]
         try:
             status = source.stat()
@@ -344,7 +367,7 @@ class _Stowing:
                 where=str(source),
                 hint="something changed the store; run again with an empty --cache-dir",
             )
-        for path in file_paths(file, self.manifest.layout):
+        for path in paths:
             final = self.place_for(path)
             if not _is_same(final, status, file.sha256, known=before.get(path) == file.sha256):
                 place(source, final)
@@ -422,6 +445,12 @@ class _Stowing:
                     f"{count} in {self.destination} that nothing needs: {', '.join(sorted(wheels))}",
                     hint="installing by name may pick them; --prune removes them",
                 )
+            archives = [path for path in leftovers if path.startswith(f"{SOURCES_FOLDER}/") and path.count("/") == 1]
+            if archives:
+                count = f"{len(archives)} source archive{'s' if len(archives) != 1 else ''}"
+                self.reporter.note(
+                    f"{count} of an earlier run in {self.destination / SOURCES_FOLDER} that nothing needs; --prune removes them"
+                )
             for path in leftovers:
                 if not path.endswith(".whl"):
                     self.reporter.detail(f"{path}: left by an earlier run, not needed any more")
@@ -431,6 +460,7 @@ class _Stowing:
     def leftovers(self, manifest: Manifest) -> dict[str, str]:
         needed = {MANIFEST_NAME, *self.generated}
         needed.update(path for file in manifest.files for path in file_paths(file, manifest.layout))
+        needed.update(source.path for source in manifest.sources)
         # On a file system without case, an old name may be a needed file.
         folded = {path.casefold() for path in needed}
         return {
@@ -445,7 +475,7 @@ class _Stowing:
         places = dict.fromkeys(["", *sorted(target for target in targets if not (self.destination / target).is_symlink())])
         return [
             present.path
-            for present in _wheels(self.destination, places)
+            for present in wheels_in(self.destination, places)
             if present.path.casefold() not in needed and present.path not in leftovers
         ]
 

@@ -11,14 +11,17 @@ from typing import Any, TypeVar, get_args
 
 from hardtack.errors import HardtackError, InputError
 from hardtack.model.lock import HashSource, LockedRoot, Skew, Waiver
-from hardtack.model.manifest import BuildRecord, Manifest, ManifestFile, Pin, SourceOrigin
+from hardtack.model.manifest import BuildRecord, Manifest, ManifestFile, ManifestSource, Pin, SourceOrigin
 from hardtack.system.files import safe_join
 
 SCHEMA = 1
 MANIFEST_NAME = "wheelhouse.json"
+SOURCES_FOLDER = "sdists"
 _LIMIT = 256 * 1024 * 1024
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!=@,~-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+!=@,~-]*)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# What is left out where there is none.
+_WHERE_ANY = frozenset({"project", "sources", "roots", "waivers", "skews", "gaps", "generated", "leftovers"})
 
 T = TypeVar("T")
 
@@ -31,6 +34,7 @@ def write_manifest(manifest: Manifest) -> bytes:
         ("layout", manifest.layout),
         ("targets", {name: manifest.targets[name] for name in sorted(manifest.targets)}),
         ("files", _rows(manifest.files, "name", "filename", "path")),
+        ("sources", _rows(manifest.sources, "name", "filename", "path")),
         ("pins", _rows(manifest.pins, "target", "name", "version")),
         ("roots", _rows(manifest.roots, "requirement", "origin")),
         ("waivers", _rows(manifest.waivers, "kind", "requirement")),
@@ -47,7 +51,7 @@ def write_manifest(manifest: Manifest) -> bytes:
         elif isinstance(value, Mapping) and value:
             rows = ",\n".join(f"    {_compact(key)}: {_compact(item)}" for key, item in value.items())
             lines.append(f"  {json.dumps(name)}: {{\n{rows}\n  }}")
-        elif name not in ("project", "roots", "waivers", "skews", "gaps", "generated", "leftovers") or value:
+        elif name not in _WHERE_ANY or value:
             lines.append(f"  {json.dumps(name)}: {_compact(value)}")
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
@@ -116,6 +120,7 @@ def read_manifest(data: bytes, where: str) -> Manifest:
             reader.component("targets", name): reader.mapping(f"targets.{name}", description) for name, description in targets.items()
         },
         files=tuple(reader.each("files", document, reader.file)),
+        sources=tuple(reader.each("sources", document, reader.source)),
         pins=tuple(reader.each("pins", document, reader.pin)),
         roots=tuple(reader.each("roots", document, reader.root)),
         waivers=tuple(reader.each("waivers", document, reader.waiver)),
@@ -124,6 +129,11 @@ def read_manifest(data: bytes, where: str) -> Manifest:
         generated=tuple(reader.digests("generated", document)),
         leftovers=tuple(reader.digests("leftovers", document)),
     )
+
+
+def source_path(filename: str) -> str:
+    """Where a source archive lies under the wheelhouse, whatever its layout: out of sight of ``--find-links``."""
+    return f"{SOURCES_FOLDER}/{filename}"
 
 
 def is_plain_path(path: str) -> bool:
@@ -197,15 +207,37 @@ class _Reader:
             raise self.fault(f"{place}.{key}", f"{value!r} is none of {', '.join(map(str, options))}")
         return value
 
-    def file(self, place: str, row: Mapping[str, Any]) -> ManifestFile:
+    def size(self, place: str, row: Mapping[str, Any]) -> int:
         size = row.get("size")
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise self.fault(f"{place}.size", f"{size!r} is no size in bytes")
+        return size
+
+    def source(self, place: str, row: Mapping[str, Any]) -> ManifestSource:
+        filename = self.component(f"{place}.filename", row.get("filename"))
+        path = self.path(f"{place}.path", row.get("path"))
+        if path != source_path(filename):
+            raise self.fault(f"{place}.path", f"{path!r} is not {source_path(filename)}, where a source archive lies")
+        return ManifestSource(
+            filename=filename,
+            path=path,
+            sha256=self.digest(f"{place}.sha256", row.get("sha256")),
+            size=self.size(place, row),
+            name=self.component(f"{place}.name", row.get("name")),
+            version=self.text(place, row, "version"),
+            origin=self.text(place, row, "origin"),
+            index=self.maybe(place, row, "index"),
+            hash_source=self.choice(place, row, "hash-source", get_args(HashSource), "lock"),
+            requires_python=self.maybe(place, row, "requires-python"),
+            made_of=self.made_of(f"{place}.made-of", row["made-of"]) if "made-of" in row else None,
+        )
+
+    def file(self, place: str, row: Mapping[str, Any]) -> ManifestFile:
         return ManifestFile(
             filename=self.component(f"{place}.filename", row.get("filename")),
             path=self.path(f"{place}.path", row.get("path")),
             sha256=self.digest(f"{place}.sha256", row.get("sha256")),
-            size=size,
+            size=self.size(place, row),
             name=self.component(f"{place}.name", row.get("name")),
             version=self.text(place, row, "version"),
             targets=tuple(self.component(f"{place}.targets", name) for name in self.strings(f"{place}.targets", row.get("targets"))),
@@ -217,18 +249,28 @@ class _Reader:
 
     def build(self, place: str, value: Any) -> BuildRecord:
         row = self.mapping(place, value)
-        requires = self.mapping(f"{place}.requires", row.get("requires", {}))
-        tools = self.mapping(f"{place}.tools", row["tools"]) if "tools" in row else None
+        config = self.mapping(f"{place}.config", row["config"]) if "config" in row else None
         return BuildRecord(
             source=self.text(place, row, "source"),
             source_sha256=self.text(place, row, "source-sha256"),
             backend=self.text(place, row, "backend"),
-            requires={name: self.text(f"{place}.requires", requires, name) for name in requires},
+            requires=self.texts(place, row, "requires") or {},
             sandbox=self.text(place, row, "sandbox"),
             python=self.text(place, row, "python"),
             made_of=self.made_of(f"{place}.made-of", row["made-of"]) if "made-of" in row else None,
-            tools={name: self.text(f"{place}.tools", tools, name) for name in tools} if tools is not None else None,
+            tools=self.texts(place, row, "tools"),
+            compilers=self.texts(place, row, "compilers"),
+            config={key: self.strings(f"{place}.config.{key}", config[key]) for key in config} if config is not None else None,
+            variables=self.texts(place, row, "variables"),
+            programs=self.texts(place, row, "programs"),
         )
+
+    def texts(self, place: str, row: Mapping[str, Any], key: str) -> dict[str, str] | None:
+        """An object of strings, None where there is none."""
+        if key not in row:
+            return None
+        table = self.mapping(f"{place}.{key}", row[key])
+        return {name: self.text(f"{place}.{key}", table, name) for name in table}
 
     def made_of(self, place: str, value: Any) -> SourceOrigin:
         row = self.mapping(place, value)

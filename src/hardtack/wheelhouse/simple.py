@@ -1,4 +1,4 @@
-"""A static package index of the wheelhouse: PEP 503 pages, PEP 691 JSON beside them, PEP 658 metadata beside the wheels."""
+"""Static package indexes of the wheelhouse and of its source archives: PEP 503 pages, PEP 691 JSON beside them, PEP 658 metadata."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from urllib.parse import quote
 
 from packaging.version import InvalidVersion, Version
 
+from hardtack.model.manifest import ManifestSource
+from hardtack.wheelhouse.manifest import source_path
+
 API_VERSION = "1.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedFile:
-    """One wheel as the index lists it. ``path`` is relative to the wheelhouse; ``metadata_sha256`` None: no .metadata lies beside it."""
+    """One file as the index lists it. ``path`` is relative to the folder that holds ``simple/``.
+
+    ``metadata_sha256`` None: no .metadata lies beside it.
+    """
 
     name: str
     version: str
@@ -42,6 +48,26 @@ def index_pages(files: Iterable[IndexedFile]) -> dict[str, bytes]:
         pages[f"simple/{name}/index.html"] = _page(f"Links for {name}", [_anchor(file) for file in ordered])
         pages[f"simple/{name}/index.json"] = _json(_project(name, ordered))
     return pages
+
+
+def source_pages(sources: Iterable[ManifestSource]) -> dict[str, bytes]:
+    """Every page of the source archives' own index by its path under the wheelhouse.
+
+    Apart from the wheels' index, so that an installer sees the one, the other or both as it is told to.
+    """
+    pages = index_pages(
+        IndexedFile(
+            name=source.name,
+            version=source.version,
+            filename=source.filename,
+            path=source.filename,
+            sha256=source.sha256,
+            size=source.size,
+            requires_python=source.requires_python,
+        )
+        for source in sources
+    )
+    return {source_path(path): data for path, data in pages.items()}
 
 
 def requires_python(metadata: bytes) -> str | None:

@@ -18,6 +18,7 @@ from hardtack.shipping.sbom import sbom
 from hardtack.system.cancellation import Cancellation
 from hardtack.wheelhouse.layout import stow
 from hardtack.wheelhouse.pylock import write_pylock
+from hardtack.wheelhouse.simple import source_pages
 
 
 def put_in_place(
@@ -34,7 +35,7 @@ def put_in_place(
 ) -> tuple[Manifest, str]:
     """Make ``folder`` the wheelhouse that the manifest describes. Returns the manifest as it was written, and its sha256.
 
-    ``facts`` and ``sources`` (files with the right bytes, which nobody changes meanwhile) are by the wheels' sha256.
+    ``facts`` and ``sources`` (files with the right bytes, which nobody changes meanwhile) are by sha256, wheels and source archives alike.
     """
     reporter.stage("stowing")
     written = stow(
@@ -57,6 +58,7 @@ def texts_of(lock: Lock, manifest: Manifest, facts: Mapping[str, WheelFacts], fo
         **wheelhouse_texts(manifest),
         "sbom.cdx.json": sbom(manifest, facts),
         INSTALL_SCRIPT_NAME: install_script(),
+        **(source_pages(manifest.sources) if manifest.sources else {}),
     }
 
 
