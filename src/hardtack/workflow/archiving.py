@@ -9,12 +9,13 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import url2pathname
 
+from hardtack.building.environment import Environments
 from hardtack.building.sources import archive_key, archived_before, lay_out, make_sdist, remember_archive
+from hardtack.building.workshop import Workshop
 from hardtack.fetching.download import FetchedFile
 from hardtack.model.lock import LockedFile, LockedPackage, Source
 from hardtack.model.manifest import SourceOrigin
-from hardtack.reporting import Reporter
-from hardtack.system.cancellation import Cancellation
+from hardtack.model.recipe import Recipe
 from hardtack.system.files import remove
 from hardtack.workflow.reading import Job
 from hardtack.workflow.supplies import Supplies
@@ -51,39 +52,26 @@ class Archived:
 
 
 def archive_source(
-    name: str, source: Source, supplies: Supplies, *, grounds: Grounds, python: Path, work: Path, epoch: int, reporter: Reporter,
-    stop: Cancellation,
-) -> Archived:  # fmt: skip
+    name: str, source: Source, shop: Workshop, supplies: Supplies, *, grounds: Grounds, recipe: Recipe, environments: Environments
+) -> Archived:
     """The archive of a "directory" or "vcs" source, made anew where its content is another than it was. Raises BuildFault."""
-    sandbox = supplies.confine()
     shown = grounds.shown(source.location) if source.kind == "directory" else None
     with lay_out(
         source,
         name=name,
-        work=work,
+        work=shop.work,
         cache_dir=supplies.cache_dir,
         environment=supplies.uv.environment,
         shown=shown,
         leave_out=grounds.leave_out,
         offline=supplies.settings.offline,
-        stop=stop,
+        stop=shop.stop,
     ) as room:
-        key = archive_key(room, python=str(python), sandbox=sandbox.name, source_date_epoch=epoch)
-        before = archived_before(key, cache_dir=supplies.cache_dir, has=supplies.store.has)
+        key = archive_key(room, shop=shop, recipe=recipe)
+        before = archived_before(key, name=name, shop=shop, has=supplies.store.has)
         if before is not None:
             return _archived(before.filename, before.sha256, before.size, supplies, room.origin)
-        made = make_sdist(
-            room,
-            name=name,
-            python=python,
-            uv=supplies.uv,
-            uv_config=supplies.uv_config,
-            sandbox=sandbox,
-            work=work,
-            source_date_epoch=epoch,
-            reporter=reporter,
-            stop=stop,
-        )
+        made = make_sdist(room, name=name, shop=shop, recipe=recipe, environments=environments)
         sha256 = supplies.store.add_file(made.path)
         remove(made.path.parent)
         remember_archive(key, made, cache_dir=supplies.cache_dir)

@@ -8,16 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from packaging.version import Version
-
-from hardtack.errors import HardtackError, IndexFault, InputError, LockError, StaleLock
+from hardtack.errors import HardtackError, InputError, LockError, StaleLock
 from hardtack.inputs.read import read_inputs
 from hardtack.inputs.uv_lock import export_uv_lock
 from hardtack.locking.classes import selections
-from hardtack.locking.lock import LockSettings, lock, locked_roots, merge_locks, selected_roots
-from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
-from hardtack.locking.uv_resolver import UvResolver
-from hardtack.model.index import IndexFile
+from hardtack.locking.lock import LockSettings, locked_roots, merge_locks, selected_roots
 from hardtack.model.lock import Lock, LockedRoot
 from hardtack.model.requirements import Requirements
 from hardtack.model.target import Target
@@ -28,8 +23,6 @@ from hardtack.system.cancellation import Cancellation
 from hardtack.targets.catalog import describe
 from hardtack.wheelhouse.pylock import read_pylock, read_target_descriptions
 from hardtack.wheelhouse.uv_lock import read_edges
-from hardtack.workflow.archiving import grounds_of
-from hardtack.workflow.making import describe_source
 from hardtack.workflow.own_project import (
     known_of_project,
     warn_of_build_requirements,
@@ -38,7 +31,9 @@ from hardtack.workflow.own_project import (
     without_build_requirements,
 )
 from hardtack.workflow.reading import Job
+from hardtack.workflow.resolving import resolve
 from hardtack.workflow.supplies import Supplies
+from hardtack.workflow.yard import Yard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,32 +45,37 @@ class Chosen:
     unchanged: bool = False
 
 
-def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellation, remembered: Path | None = None) -> Chosen:
+def choose(yard: Yard, *, reporter: Reporter, stop: Cancellation, remembered: Path | None = None) -> Chosen:
     """The lock for a job.
 
     ``remembered`` is where an earlier run left its lock: the same if the inputs are, else what it chose is kept where it can be.
     Raises StaleLock where a lock that is to be obeyed does not answer the project any more.
     """
+    job = yard.job
+    previous = _previous(remembered)
+    yard.tools.know(previous[0].builds if previous is not None else ())
     if job.lock_file is not None:
         reporter.stage("reading", detail=job.lock_file.path.name)
         if job.lock_file.kind == "uv.lock":
-            found = with_project(_from_uv_lock(job, supplies, stop), job.requirements)
+            found = with_project(_from_uv_lock(job, yard.supplies, stop), job.requirements)
         else:
             found = _from_pylock(job, job.lock_file.path)
+            yard.tools.know(found.builds)
             if found.origin == "hardtack":
                 return Chosen(lock=found, obeyed=True, unchanged=True)
             found = with_project(found, job.requirements) if job.requirements.project_roots else found
         found = with_build_requirements(
             found,
             job.requirements,
-            resolve=lambda asked: _resolved(asked, job, supplies, LockSettings(exclude_newer=job.exclude_newer), reporter, stop),
+            resolve=lambda asked: _resolved(asked, LockSettings(exclude_newer=job.exclude_newer), yard, reporter, stop),
             reporter=reporter,
         )
         return Chosen(lock=found, obeyed=True, unchanged=True)
     digest = job.digest()
-    previous = _previous(remembered)
     if previous is not None and not job.options.upgrade and not job.tells_late and _answers(previous, digest, job.targets):
         return Chosen(lock=previous[0], unchanged=True)
+    if job.options.locked:
+        raise _not_locked(previous, remembered)
     reporter.stage("locking")
     settings = LockSettings(
         known=known_of_project(job.requirements),
@@ -85,67 +85,32 @@ def choose(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellati
         inputs_digest=digest,
     )
     try:
-        return Chosen(lock=_resolved(job.requirements, job, supplies, settings, reporter, stop))
+        return Chosen(lock=_resolved(job.requirements, settings, yard, reporter, stop))
     except LockError as error:
         if not job.requirements.build_roots:
             raise
-        made = _resolved(without_build_requirements(job.requirements), job, supplies, settings, reporter, stop)
+        made = _resolved(without_build_requirements(job.requirements), settings, yard, reporter, stop)
         warn_of_build_requirements(job.requirements.build_roots, error, reporter)
         return Chosen(lock=made)
 
 
-def _resolved(
-    requirements: Requirements, job: Job, supplies: Supplies, settings: LockSettings, reporter: Reporter, stop: Cancellation
-) -> Lock:
-    """Requirements resolved for the targets of a job, from its indexes."""
-    interpreter = environ.interpreter()
-    resolver = UvResolver(
-        uv=supplies.uv,
-        python=interpreter,
-        python_version=environ.python_version(),
-        settings=supplies.uv_settings,
-        stop=stop,
-        reporter=reporter,
-        ask=supplies.client.files,
+def _not_locked(previous: tuple[Lock, Mapping[str, Mapping[str, object]]] | None, remembered: Path | None) -> StaleLock:
+    if previous is None:
+        return StaleLock(
+            "there is no lock to obey",
+            where=str(remembered) if remembered is not None else None,
+            hint="`hardtack lock` makes one; without --locked, build makes one too and keeps it in the wheelhouse",
+        )
+    return StaleLock(
+        "it was made from other requirements, settings or targets than are asked for now",
+        where=str(remembered),
+        hint="the same command without --locked makes it anew",
     )
 
-    def availability(name: str, indexes: Sequence[str] | None = None) -> Mapping[Version, Sequence[IndexFile]]:
-        found: dict[Version, tuple[IndexFile, ...]] = {}
-        for page in supplies.client.files(name, indexes):
-            for version, files in page.files.items():
-                found[version] = (*found.get(version, ()), *files)
-        return found
 
-    def describe_unbuilt(question: NeedsMetadata) -> KnownMetadata:
-        return describe_source(
-            question,
-            lambda: availability(question.name),
-            supplies,
-            grounds=grounds_of(job),
-            python=interpreter,
-            reporter=reporter,
-            stop=stop,
-        )
-
-    try:
-        return lock(
-            requirements,
-            job.targets,
-            resolver=resolver,
-            availability=availability,
-            describe=describe_unbuilt,
-            settings=settings,
-            reporter=reporter,
-        )
-    except (LockError, IndexFault):
-        _ask_the_indexes(requirements, supplies)
-        raise
-
-
-def _ask_the_indexes(requirements: Requirements, supplies: Supplies) -> None:
-    """A resolver may take "denied" for "not there": ask for each root ourselves, so that an index's own fault is what is told."""
-    for name in sorted({root.requirement.name for root in requirements.roots if root.requirement.url is None and root.path is None}):
-        supplies.client.files(name)
+def _resolved(requirements: Requirements, settings: LockSettings, yard: Yard, reporter: Reporter, stop: Cancellation) -> Lock:
+    """Requirements resolved for the targets of a job, from its indexes."""
+    return resolve(requirements, yard.job.targets, settings, supplies=yard.supplies, describe=yard.describe, reporter=reporter, stop=stop)
 
 
 def _previous(path: Path | None) -> tuple[Lock, Mapping[str, Mapping[str, object]]] | None:

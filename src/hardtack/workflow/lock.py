@@ -102,16 +102,21 @@ def lock(
     from hardtack.planning.plan import Policy, plan
     from hardtack.verifying.integrity import check_user_hashes, note_yanked
     from hardtack.wheelhouse.pylock import write_pylock
+    from hardtack.workflow.asking import ask_builds, with_builds
     from hardtack.workflow.choosing import choose
     from hardtack.workflow.gaps import gap_findings
     from hardtack.workflow.supplies import open_supplies
+    from hardtack.workflow.yard import Yard
 
     specs = [parse_export_spec(text) for text in exports]
     _guard_foreign(path)
-    with open_supplies(
-        job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
-    ) as supplies:
-        chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=path)
+    with (
+        open_supplies(
+            job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
+        ) as supplies,
+        Yard(job, supplies, reporter=reporter, stop=stop) as yard,
+    ):
+        chosen = choose(yard, reporter=reporter, stop=stop, remembered=path)
         found = chosen.lock if chosen.obeyed else _with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
         planned = plan(found, job.targets, Policy(formats=job.formats))
         findings = [
@@ -119,6 +124,9 @@ def lock(
             *gap_findings(planned, found, job, supplies),
             *note_yanked(planned),
         ]
+        if not chosen.obeyed and job.options.build_lock:
+            findings += ask_builds(planned, yard, reporter=reporter, stop=stop)
+            found = with_builds(found, yard)
     texts: dict[Path, str] = {}
     if not chosen.obeyed:
         texts[path] = write_pylock(found, target_descriptions={target.name: describe(target) for target in job.targets}, base=path.parent)
@@ -185,7 +193,7 @@ def _with_digests(lock: Lock, job: Job, supplies: Supplies, *, reporter: Reporte
     from hardtack.fetching.download import fetch
     from hardtack.model.plan import Take
     from hardtack.planning.plan import Policy, plan
-    from hardtack.workflow.making import wanted_file
+    from hardtack.workflow.files import wanted_file
 
     unstated = {
         (entry.decision.file.filename, entry.decision.file.url): entry.decision.file

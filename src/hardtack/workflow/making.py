@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from packaging.utils import parse_wheel_filename
-from packaging.version import Version
 
-from hardtack.building.build import prepare_metadata, static_metadata
-from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError, MissingTool
-from hardtack.fetching.download import FetchedFile, fetch
+from hardtack.building.order import expected_cost
+from hardtack.errors import HardtackError
+from hardtack.fetching.download import Fetched, FetchedFile, fetch
 from hardtack.fetching.transfer import Wanted
-from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
 from hardtack.model.finding import Finding
 from hardtack.model.fit import Fit
-from hardtack.model.index import IndexFile
-from hardtack.model.lock import LockedFile, LockedPackage, Source
+from hardtack.model.lock import LockedFile, LockedPackage
 from hardtack.model.manifest import BuildRecord
 from hardtack.model.plan import Build, Plan, PlanEntry, Take
 from hardtack.model.target import Target
-from hardtack.model.wheel import BadSdist, SdistFacts
 from hardtack.planning.explain import hint_for
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
-from hardtack.wheelhouse.sdist import inspect_sdist
-from hardtack.workflow.archiving import Archived, Grounds, archive_source, source_at
-from hardtack.workflow.sourcing import Sourced, build_for
+from hardtack.workflow.archiving import Archived
+from hardtack.workflow.errands import Errand
+from hardtack.workflow.files import source_file, wanted_file
+from hardtack.workflow.sourcing import build_for
 from hardtack.workflow.supplies import Supplies
+from hardtack.workflow.yard import FAULTS, Sourced, Yard, finding_of
 
-_EPOCH = 315_532_800  # 1980-01-01, the oldest time that a ZIP archive can hold
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,254 +61,146 @@ class Made:
     built: int
 
 
-def make(
-    plan: Plan,
-    supplies: Supplies,
-    *,
-    targets: Sequence[Target],
-    grounds: Grounds,
-    python: Path,
-    jobs: int,
-    reporter: Reporter,
-    stop: Cancellation,
-) -> Made:
-    """Fetch every wheel and every source that the plan needs, then build; a failure is a finding and stops nothing else."""
+def make(plan: Plan, yard: Yard, *, reporter: Reporter, stop: Cancellation) -> Made:
+    """Fetch every wheel and every source that the plan needs, and build; a failure is a finding and stops nothing else.
+
+    Sources are fetched first, so that what takes longest, building, begins while wheels still arrive.
+    """
     takes = {at: entry.decision.file for at, entry in enumerate(plan.entries) if isinstance(entry.decision, Take)}
-    sources: dict[int, LockedFile] = {}
-    unpacked: dict[int, LockedPackage] = {}
-    findings: list[Finding] = []
-    for at, entry in enumerate(plan.entries):
-        if isinstance(entry.decision, Build):
-            source = source_file(entry.package)
-            if source is not None:
-                sources[at] = source
-            else:
-                unpacked[at] = entry.package
+    builds = {at: entry for at, entry in enumerate(plan.entries) if isinstance(entry.decision, Build)}
+    sources = {at: file for at, entry in builds.items() if (file := source_file(entry.package)) is not None}
     wanted = {at: wanted_file(file) for at, file in {**takes, **sources}.items()}
+    findings: list[Finding] = []
+    wares: dict[int, Ware] = {}
     reporter.stage("fetching")
-    fetched = fetch(
-        list(wanted.values()),
+    first = _fetched([wanted[at] for at in sources], yard, reporter, stop)
+    with _beside(lambda: _fetched([wanted[at] for at in takes], yard, reporter, stop), alone=not builds) as rest:
+        outcomes = _built(builds, {at: first.files.get(wanted[at]) for at in sources}, sources, yard, reporter)
+    second = rest()
+    files = {**first.files, **second.files}
+    findings += [_failed(error) for error in dict.fromkeys((*first.failures, *second.failures))]
+    for at, file in takes.items():
+        if (found := files.get(wanted[at])) is not None:
+            wares[at] = _taken(file, found)
+    for at, outcome in outcomes.items():
+        if isinstance(outcome, Ware):
+            wares[at] = outcome
+        else:
+            findings.append(_for_entry(outcome, builds[at], yard.job.targets))
+    return Made(
+        wares=wares,
+        findings=tuple(findings),
+        received=first.received + second.received,
+        fetched=_arrived(files.values()),
+        built=len({ware.sha256 for ware in wares.values() if ware.fresh}),
+    )
+
+
+def _fetched(wanted: Sequence[Wanted], yard: Yard, reporter: Reporter, stop: Cancellation) -> Fetched:
+    supplies = yard.supplies
+    return fetch(
+        wanted,
         transport=supplies.transport,
         store=supplies.store,
         reporter=reporter,
         stop=stop,
-        jobs=jobs,
+        jobs=yard.job.options.jobs,
         limits=supplies.limits,
         locate=lambda file: _elsewhere(file, supplies),
     )
-    findings += [_failed(error) for error in fetched.failures]
-    wares: dict[int, Ware] = {}
-    for at, file in takes.items():
-        if (found := fetched.files.get(wanted[at])) is not None:
-            wares[at] = _taken(file, found)
-    builds = _Builds(targets, supplies, python, reporter, stop)
-    users: dict[str, list[str]] = {}
-    for at in sources:
-        if (found := fetched.files.get(wanted[at])) is not None:
-            users.setdefault(found.sha256, []).append(plan.entries[at].target)
-    outcome: Ware | Finding
-    for at, file in sources.items():
-        found = fetched.files.get(wanted[at])
-        if found is None:
+
+
+@contextmanager
+def _beside(do: Callable[[], T], *, alone: bool) -> Iterator[Callable[[], T]]:
+    """``do`` in a thread while the block runs, or, ``alone``, after it; what is yielded waits for it and gives its answer."""
+    if alone:
+        yield do
+        return
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(do)
+        yield future.result
+
+
+def _built(
+    builds: Mapping[int, PlanEntry],
+    found: Mapping[int, FetchedFile | None],
+    files: Mapping[int, LockedFile],
+    yard: Yard,
+    reporter: Reporter,
+) -> dict[int, Ware | Finding]:
+    """The wheel of every entry that is to be built, or why there is none; nothing of those whose source could not be fetched."""
+    errands: dict[int, Errand] = {}
+    wanting: dict[str, set[str]] = {}
+    for at, entry in builds.items():
+        source = found.get(at)
+        if source is not None:
+            errands[at] = _from_file(files[at].filename, source, wanting, yard)
+        elif at not in files:
+            errands[at] = _from_source(entry.package, wanting, yard)
+        else:
             continue
-        entry = plan.entries[at]
-        outcome = builds.wheel(file.filename, found, entry.target, users[found.sha256])
-        if isinstance(outcome, Finding):
-            findings.append(_for_entry(outcome, entry, targets))
-        else:
-            wares[at] = outcome
-    archived: dict[Source, Archived | Finding] = {}
-    for at, package in unpacked.items():
-        assert package.source is not None
-        if package.source not in archived:
-            builds.begin()
-            archived[package.source] = _archive(package, supplies, grounds, python, reporter, stop)
-        archive = archived[package.source]
-        if isinstance(archive, Finding):
-            outcome = archive
-        else:
-            wanting = [plan.entries[other].target for other, one in unpacked.items() if one.source == package.source]
-            outcome = builds.wheel(archive.file.filename, archive.found, plan.entries[at].target, wanting)
-            if isinstance(outcome, Ware):
-                outcome = _from_archive(outcome, archive, package)
-        if isinstance(outcome, Finding):
-            if outcome.hint is None and package.name == grounds.project:
-                outcome = replace(outcome, hint="it is the project itself: --no-project leaves it out, --project-wheel FILE takes yours")
-            findings.append(_for_entry(outcome, plan.entries[at], targets))
-        else:
-            wares[at] = outcome
-    built = builds.fresh
-    return Made(wares=wares, findings=tuple(findings), received=fetched.received, fetched=_arrived(fetched.files.values()), built=built)
+        wanting.setdefault(errands[at].key, set()).add(entry.target)
+    if not errands:
+        return {}
+    reporter.stage("building")
+    distinct = list({errand.key: errand for errand in errands.values()}.values())
+    answers = dict(zip((errand.key for errand in distinct), yard.errands.run(distinct), strict=True))
+    outcomes: dict[int, Ware | Finding] = {}
+    for at, errand in errands.items():
+        answer = answers[errand.key]
+        outcomes[at] = answer if isinstance(answer, Finding) else answer[builds[at].target]
+    return outcomes
 
 
-def source_file(package: LockedPackage) -> LockedFile | None:
-    """The source archive that a package is built from, None for a folder or a repository."""
-    return package.sdist or package.archive
+def _from_file(filename: str, found: FetchedFile, wanting: Mapping[str, set[str]], yard: Yard) -> Errand:
+    """The errand whose outcome has a wheel of a source archive, or a Finding, for every target that wants one."""
+    key = f"source {found.sha256}"
+    return Errand(key=key, label=filename, do=lambda _: _wares(filename, found, _targets(wanting[key], yard), yard))
 
 
-def wanted_file(file: LockedFile) -> Wanted:
-    """A locked file in fetching's words."""
-    return Wanted(
-        filename=file.filename,
-        urls=(file.url,),
-        sha256=file.sha256,
-        size=file.size,
-        index=file.index,
-        hash_source=file.hash_source,
-        other_hashes=file.other_hashes,
-    )
+def _from_source(package: LockedPackage, wanting: Mapping[str, set[str]], yard: Yard) -> Errand:
+    """The same for a folder or a repository, of which an archive is made first."""
+    source = package.source
+    assert source is not None
+    key = f"place {source}"
 
-
-def describe_source(
-    question: NeedsMetadata,
-    offered: Callable[[], Mapping[Version, Sequence[IndexFile]]],
-    supplies: Supplies,
-    *,
-    grounds: Grounds,
-    python: Path,
-    reporter: Reporter,
-    stop: Cancellation,
-) -> KnownMetadata:
-    """What a source requires, be it an index's, a folder, a repository or behind a URL: judged, and its backend asked in the sandbox."""
-    filename, found = _source_in_question(question, offered, supplies, grounds, python, reporter, stop)
-    facts = _sound(filename, found)
-    answer = static_metadata(facts) or prepare_metadata(
-        facts,
-        found.path,
-        python=python,
-        uv=supplies.uv,
-        uv_config=supplies.uv_config,
-        sandbox=supplies.confine(),
-        work=_work(supplies),
-        reporter=reporter,
-        stop=stop,
-    )
-    return KnownMetadata(
-        name=question.name,
-        version=str(facts.version),
-        requires=answer.requires,
-        requires_python=str(answer.requires_python) if answer.requires_python is not None else None,
-        extras=tuple(sorted(answer.extras)),
-    )
-
-
-def _source_in_question(
-    question: NeedsMetadata,
-    offered: Callable[[], Mapping[Version, Sequence[IndexFile]]],
-    supplies: Supplies,
-    grounds: Grounds,
-    python: Path,
-    reporter: Reporter,
-    stop: Cancellation,
-) -> tuple[str, FetchedFile]:
-    """The source archive that is asked about, in the store, by its name."""
-    if "/" in question.version:
-        source = source_at(question.version)
-        if source is None:
-            raise BuildFault(f"what {question.name} requires can only be told by building it", where=question.version)
-        package = LockedPackage(name=question.name, version=None, source=source)
-        if package.archive is None:
-            archived = archive_source(
-                question.name,
-                source,
-                supplies,
-                grounds=grounds,
-                python=python,
-                work=_work(supplies),
-                epoch=_EPOCH,
-                reporter=reporter,
-                stop=stop,
-            )
-            return archived.file.filename, archived.found
-        wanted = wanted_file(package.archive)
-    else:
-        sdists = [file for file in offered().get(Version(question.version), ()) if not file.filename.endswith(".whl")]
-        if not sdists:
-            raise BuildFault(
-                f"what {question.name} {question.version} requires can only be told by building it, and it is no file of an index",
-                hint="give a wheel of it instead, with --find-links or by the wheel's own URL or path",
-            )
-        file = sorted(sdists, key=lambda sdist: not sdist.filename.endswith(".tar.gz"))[0]
-        wanted = Wanted(filename=file.filename, urls=(file.url,), sha256=file.sha256, size=file.size, index=file.index, hash_source="index")
-    fetched = fetch([wanted], transport=supplies.transport, store=supplies.store, limits=supplies.limits, reporter=reporter, stop=stop)
-    if fetched.failures:
-        raise fetched.failures[0]
-    return wanted.filename, fetched.files[wanted]
-
-
-def _sound(filename: str, found: FetchedFile) -> SdistFacts:
-    facts = inspect_sdist(found.path, filename=filename, sha256=found.sha256)
-    if isinstance(facts, BadSdist):
-        raise IntegrityError("; ".join(finding.message for finding in facts.findings), where=filename)
-    return facts
-
-
-class _Builds:
-    """What was built so far, each source once for all the targets that want it."""
-
-    def __init__(self, targets: Sequence[Target], supplies: Supplies, python: Path, reporter: Reporter, stop: Cancellation) -> None:
-        self._targets, self._supplies, self._python, self._reporter, self._stop = targets, supplies, python, reporter, stop
-        self._made: dict[str, dict[str, Ware | Finding]] = {}
-        self._begun = False
-
-    @property
-    def fresh(self) -> int:
-        """How many wheels this run built."""
-        wares = (outcome for answers in self._made.values() for outcome in answers.values())
-        return len({ware.sha256 for ware in wares if isinstance(ware, Ware) and ware.fresh})
-
-    def begin(self) -> None:
-        """Say once that building begins."""
-        if not self._begun:
-            self._begun = True
-            self._reporter.stage("building")
-
-    def wheel(self, filename: str, found: FetchedFile, target: str, users: Iterable[str]) -> Ware | Finding:
-        """The wheel of a source archive for one target; it is built for all its ``users`` when the first is asked for."""
-        made = self._made.setdefault(found.sha256, {})
-        wanting = {*users, target} - made.keys()
-        if wanting:
-            self.begin()
-            made |= self._build(filename, found, [one for one in self._targets if one.name in wanting])
-        return made[target]
-
-    def _build(self, filename: str, found: FetchedFile, targets: Sequence[Target]) -> dict[str, Ware | Finding]:
+    def archive(stop: Cancellation) -> Archived | Finding:
         try:
-            answers = build_for(
-                _sound(filename, found),
-                found.path,
-                targets,
-                self._supplies,
-                python=self._python,
-                work=_work(self._supplies),
-                epoch=_EPOCH,
-                reporter=self._reporter,
-                stop=self._stop,
-            )
-        except (BuildFault, IntegrityError, IndexFault) as error:
-            failure = Finding(code=error.slug, message=str(error), file=filename, hint=error.hint)
-            return {target.name: failure for target in targets}
-        return {name: _ware(answer, self._supplies) if isinstance(answer, Sourced) else answer for name, answer in answers.items()}
+            return yard.archive(package.name, source, stop)
+        except FAULTS as error:
+            return finding_of(error)
+
+    archiving = Errand(key=f"archive {source}", label=package.name, do=archive, cost=expected_cost(None, compiled=False), memory=512 << 20)
+
+    def do(_: Cancellation) -> Mapping[str, Ware | Finding] | Finding:
+        (archived,) = yard.errands.outcomes([archiving])
+        if isinstance(archived, Finding):
+            return _of_project(archived, package, yard)
+        wares = _wares(archived.file.filename, archived.found, _targets(wanting[key], yard), yard)
+        return {
+            target: _of_project(outcome, package, yard) if isinstance(outcome, Finding) else _from_archive(outcome, archived, package)
+            for target, outcome in wares.items()
+        }
+
+    return Errand(key=key, label=package.name, do=do)
 
 
-def _archive(
-    package: LockedPackage, supplies: Supplies, grounds: Grounds, python: Path, reporter: Reporter, stop: Cancellation
-) -> Archived | Finding:
-    assert package.source is not None
+def _wares(filename: str, found: FetchedFile, targets: Sequence[Target], yard: Yard) -> Mapping[str, Ware | Finding]:
     try:
-        return archive_source(
-            package.name,
-            package.source,
-            supplies,
-            grounds=grounds,
-            python=python,
-            work=_work(supplies),
-            epoch=_EPOCH,
-            reporter=reporter,
-            stop=stop,
-        )
-    except (BuildFault, IntegrityError, IndexFault, MissingTool) as error:
-        return Finding(code=error.slug, message=str(error), hint=error.hint)
+        answers = build_for(yard.sound(filename, found), found.path, targets, yard)
+    except FAULTS as error:
+        return {target.name: finding_of(error, filename) for target in targets}
+    return {name: _ware(answer, yard.supplies) if isinstance(answer, Sourced) else answer for name, answer in answers.items()}
+
+
+def _targets(names: Container[str], yard: Yard) -> list[Target]:
+    return [target for target in yard.job.targets if target.name in names]
+
+
+def _of_project(finding: Finding, package: LockedPackage, yard: Yard) -> Finding:
+    if finding.hint is not None or package.name != yard.grounds.project:
+        return finding
+    return replace(finding, hint="it is the project itself: --no-project leaves it out, --project-wheel FILE takes yours")
 
 
 def _from_archive(ware: Ware, archive: Archived, package: LockedPackage) -> Ware | Finding:
@@ -322,13 +215,6 @@ def _from_archive(ware: Ware, archive: Archived, package: LockedPackage) -> Ware
             hint="lock again",
         )
     return replace(ware, build=replace(ware.build, made_of=archive.origin))
-
-
-def _work(supplies: Supplies) -> Path:
-    """Where builds happen, and where the log of one that failed stays."""
-    work = supplies.cache_dir / "builds"
-    work.mkdir(parents=True, exist_ok=True)
-    return work
 
 
 def _ware(wheel: Sourced, supplies: Supplies) -> Ware:

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.tags import Tag
-from packaging.utils import parse_wheel_filename
-
-from hardtack.building.build import build_wheel, is_pure
-from hardtack.building.built import build_key, built_before, remember
-from hardtack.building.interpreter import Interpreter, NoPython, ask, installed
-from hardtack.building.repair import find_repairer
+from hardtack.building.build import is_pure
+from hardtack.building.interpreter import Interpreter, NoPython
 from hardtack.building.serves import Made, build_gaps, matches, plan_builds
-from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError
 from hardtack.model.finding import Finding
 from hardtack.model.fit import Fit
-from hardtack.model.manifest import BuildRecord
 from hardtack.model.target import Target
 from hardtack.model.wheel import SdistFacts
-from hardtack.reporting import Reporter
-from hardtack.system.cancellation import Cancellation
-from hardtack.system.files import remove
 from hardtack.wheelhouse.native import wheel_floor
-from hardtack.workflow.supplies import Supplies
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sourced:
-    """A wheel in the store that was built from a source archive, in this run (``fresh``) or in an earlier one."""
-
-    filename: str
-    sha256: str
-    size: int
-    record: BuildRecord
-    outside: tuple[str, ...] = ()
-    fresh: bool = False
-
-    @property
-    def tags(self) -> frozenset[Tag]:
-        """Where it runs."""
-        return parse_wheel_filename(self.filename)[3]
+from hardtack.wheelhouse.store import Store
+from hardtack.workflow.yard import FAULTS, Sourced, Yard, finding_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,57 +26,51 @@ class _Tried:
     outcome: Sourced | Finding
 
 
-def build_for(
-    facts: SdistFacts,
-    archive: Path,
-    targets: Sequence[Target],
-    supplies: Supplies,
-    *,
-    python: Path,
-    work: Path,
-    epoch: int,
-    reporter: Reporter,
-    stop: Cancellation,
-) -> Mapping[str, Sourced | Finding]:
+def build_for(facts: SdistFacts, archive: Path, targets: Sequence[Target], yard: Yard) -> Mapping[str, Sourced | Finding]:
     """For each target, by name, its wheel, or the finding that says why it has none and what would help.
 
-    The first build is by ``python``. What is pure serves everybody and is built once; what is compiled is built again by each interpreter
-    of this machine that a target without a wheel has.
+    The first build is by the preferred interpreter. What is pure serves everybody and is built once; what is compiled is built again by
+    each interpreter of this machine that a target without a wheel has.
     """
-
-    def build(interpreter: Interpreter) -> _Tried:
-        try:
-            outcome: Sourced | Finding = _build(facts, archive, interpreter, supplies, work=work, epoch=epoch, reporter=reporter, stop=stop)
-        except (BuildFault, IntegrityError, IndexFault) as error:
-            outcome = _finding(error, facts)
-        return _Tried(interpreter=interpreter, outcome=outcome)
-
     try:
-        tried, interpreters = _rounds(facts, targets, build, _Pythons(facts, python, supplies, stop))
-    except NoPython as error:
-        return {target.name: _finding(error, facts) for target in targets}
-    return _answers(facts, targets, interpreters, tried, supplies)
+        tried, interpreters = _rounds(facts, archive, targets, yard, _Pythons(facts, yard))
+    except FAULTS as error:
+        return {target.name: finding_of(error, facts.filename) for target in targets}
+    return _answers(facts, targets, interpreters, tried, yard.supplies.store)
+
+
+def first_interpreters(facts: SdistFacts, targets: Sequence[Target], yard: Yard) -> tuple[Interpreter, ...]:
+    """Those that are sure to build a source: what it asks for in them can be asked before anything is built. Raises NoPython."""
+    pythons = _Pythons(facts, yard)
+    interpreters = pythons.for_round_one(targets)
+    jobs = plan_builds(targets, interpreters, compiled=facts.compiled)
+    if facts.compiled:
+        jobs = (*jobs, *plan_builds(targets, interpreters, made=[Made(interpreter=job.interpreter) for job in jobs]))
+    return tuple(dict.fromkeys(job.interpreter for job in jobs))
 
 
 class _Pythons:
     """The interpreters that may build a source: asked for only when the preferred one does not do."""
 
-    def __init__(self, facts: SdistFacts, python: Path, supplies: Supplies, stop: Cancellation) -> None:
-        self._facts, self._python, self._supplies, self._stop = facts, python, supplies, stop
+    def __init__(self, facts: SdistFacts, yard: Yard) -> None:
+        self._facts, self._yard = facts, yard
         self._all: tuple[Interpreter, ...] | None = None
 
-    def first(self) -> tuple[Interpreter, ...]:
-        """The preferred one, or none where the source's Requires-Python excludes it."""
-        return self._allowed((ask(self._python),))
+    def for_round_one(self, targets: Sequence[Target]) -> tuple[Interpreter, ...]:
+        """The preferred one, where it is allowed and is of use, else all."""
+        first = self._allowed((self._yard.preferred(),))
+        if not first or (self._facts.compiled and not any(matches(first[0], target) for target in targets)):
+            return self.all()
+        return first
 
     def all(self) -> tuple[Interpreter, ...]:
         """Every one that may build it. Raises NoPython where there is none."""
         if self._all is None:
-            self._all = self._allowed(installed(self._supplies.uv, self._python, self._stop))
+            self._all = self._allowed(self._yard.interpreters())
         if not self._all:
             wanted = self._facts.requires_python
             raise NoPython(
-                f"it wants Python {wanted}, and no other than {ask(self._python).version} is here",
+                f"it wants Python {wanted}, and no other than {self._yard.preferred().version} is here",
                 where=self._facts.filename,
                 hint=f"install a Python {wanted} (any place where uv finds it will do)",
             )
@@ -114,24 +82,22 @@ class _Pythons:
 
 
 def _rounds(
-    facts: SdistFacts, targets: Sequence[Target], build: Callable[[Interpreter], _Tried], pythons: _Pythons
+    facts: SdistFacts, archive: Path, targets: Sequence[Target], yard: Yard, pythons: _Pythons
 ) -> tuple[list[_Tried], tuple[Interpreter, ...]]:
-    interpreters = pythons.first()
-    if not interpreters or (facts.compiled and not any(matches(interpreters[0], target) for target in targets)):
-        interpreters = pythons.all()
+    interpreters = pythons.for_round_one(targets)
     tried: list[_Tried] = []
     jobs = plan_builds(targets, interpreters, compiled=facts.compiled)
     while jobs:
-        tried += [build(job.interpreter) for job in jobs]
-        made = [_made(one) for one in tried]
+        outcomes = yard.errands.outcomes([yard.wheel(facts, archive, job.interpreter) for job in jobs])
+        tried += [_Tried(interpreter=job.interpreter, outcome=outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
         if _unserved(targets, tried):
             interpreters = pythons.all()
-        jobs = plan_builds(targets, interpreters, made=made)
+        jobs = plan_builds(targets, interpreters, made=[_made(one) for one in tried])
     return tried, interpreters
 
 
 def _answers(
-    facts: SdistFacts, targets: Sequence[Target], interpreters: Sequence[Interpreter], tried: Sequence[_Tried], supplies: Supplies
+    facts: SdistFacts, targets: Sequence[Target], interpreters: Sequence[Interpreter], tried: Sequence[_Tried], store: Store
 ) -> Mapping[str, Sourced | Finding]:
     answers: dict[str, Sourced | Finding] = {}
     wheels = [one.outcome for one in tried if isinstance(one.outcome, Sourced)]
@@ -150,7 +116,7 @@ def _answers(
         else:
             left.append(target)
     if left:
-        made = [_made(one, supplies) for one in tried]
+        made = [_made(one, store) for one in tried]
         for gap in build_gaps(left, interpreters, made=made, name=facts.name, version=str(facts.version)):
             answers[gap.target] = Finding(
                 code=gap.code,
@@ -167,56 +133,10 @@ def _unserved(targets: Sequence[Target], tried: Sequence[_Tried]) -> bool:
     return any(all(Fit(target).rank(one) is None for one in tags) for target in targets)
 
 
-def _made(tried: _Tried, supplies: Supplies | None = None) -> Made:
-    """In planning's words; with ``supplies``, what its files need, read from the store."""
+def _made(tried: _Tried, store: Store | None = None) -> Made:
+    """In planning's words; with ``store``, what its files need, read from there."""
     wheel = tried.outcome
     if isinstance(wheel, Finding):
         return Made(interpreter=tried.interpreter)
-    native = wheel_floor(supplies.store.path(wheel.sha256)) if supplies is not None and not is_pure(wheel.tags) else None
+    native = wheel_floor(store.path(wheel.sha256)) if store is not None and not is_pure(wheel.tags) else None
     return Made(interpreter=tried.interpreter, tags=wheel.tags, outside=wheel.outside, native=native)
-
-
-def _build(
-    facts: SdistFacts,
-    archive: Path,
-    interpreter: Interpreter,
-    supplies: Supplies,
-    *,
-    work: Path,
-    epoch: int,
-    reporter: Reporter,
-    stop: Cancellation,
-) -> Sourced:
-    sandbox = supplies.confine()
-    repairer = find_repairer()
-    key = build_key(
-        facts,
-        python=f"{interpreter.label}, {interpreter.abi}",
-        sandbox=sandbox.name,
-        source_date_epoch=epoch,
-        repairer=repairer,
-    )
-    before = built_before(key, cache_dir=supplies.cache_dir, has=supplies.store.has)
-    if before is not None:
-        return Sourced(filename=before.filename, sha256=before.sha256, size=before.size, record=before.record, outside=before.outside)
-    built = build_wheel(
-        facts,
-        archive,
-        python=interpreter.executable,
-        uv=supplies.uv,
-        uv_config=supplies.uv_config,
-        sandbox=sandbox,
-        work=work,
-        source_date_epoch=epoch,
-        reporter=reporter,
-        stop=stop,
-        repairer=repairer,
-    )
-    sha256 = supplies.store.add_file(built.path)
-    remove(built.path.parent)
-    remember(key, built, cache_dir=supplies.cache_dir)
-    return Sourced(filename=built.filename, sha256=sha256, size=built.size, record=built.record, outside=built.outside, fresh=True)
-
-
-def _finding(error: HardtackError, facts: SdistFacts) -> Finding:
-    return Finding(code=error.slug, message=str(error), file=facts.filename, hint=error.hint)

@@ -1,0 +1,285 @@
+"""Where the sources of one run become wheels: the workshop, the tools, and what was made so far."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.tags import Tag
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+
+from hardtack.building.build import Bench, MetadataAnswer, bench, prepare_metadata, static_metadata
+from hardtack.building.built import built_before, remember
+from hardtack.building.environment import Environments
+from hardtack.building.faults import BuildRequirementFault
+from hardtack.building.interpreter import Interpreter, ask, installed
+from hardtack.building.order import expected_cost
+from hardtack.building.repair import find_repairer
+from hardtack.building.workshop import Tool, Workshop
+from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError, MissingTool
+from hardtack.fetching.download import FetchedFile, fetch
+from hardtack.fetching.transfer import Wanted
+from hardtack.locking.lock import LockSettings
+from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
+from hardtack.model.finding import Finding
+from hardtack.model.lock import Lock, LockedPackage, Source
+from hardtack.model.manifest import BuildRecord
+from hardtack.model.recipe import Recipe
+from hardtack.model.requirements import Requirements
+from hardtack.model.target import Target
+from hardtack.model.wheel import BadSdist, SdistFacts
+from hardtack.reporting import Reporter
+from hardtack.system import environ
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.files import remove
+from hardtack.wheelhouse.sdist import inspect_sdist
+from hardtack.workflow.archiving import Archived, archive_source, grounds_of, source_at
+from hardtack.workflow.errands import Errand, Errands
+from hardtack.workflow.files import source_file, wanted_file
+from hardtack.workflow.reading import Job
+from hardtack.workflow.resolving import Offered, resolve
+from hardtack.workflow.supplies import Supplies
+from hardtack.workflow.tools import Toolroom
+
+# What ends one build and nothing else.
+FAULTS = (BuildFault, IntegrityError, IndexFault, MissingTool)
+_MEMORY = {False: 512 << 20, True: 2 << 30}  # bytes that a build is expected to use, where nothing and where something is compiled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sourced:
+    """A wheel in the store that was built from a source archive, in this run (``fresh``) or in an earlier one."""
+
+    filename: str
+    sha256: str
+    size: int
+    record: BuildRecord
+    outside: tuple[str, ...] = ()
+    fresh: bool = False
+
+    @property
+    def tags(self) -> frozenset[Tag]:
+        """Where it runs."""
+        return parse_wheel_filename(self.filename)[3]
+
+
+class Yard:
+    """Makes metadata, archives and wheels in one run, each once. A context manager: what is temporary goes when the block ends."""
+
+    def __init__(self, job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellation) -> None:
+        self.job, self.supplies = job, supplies
+        self.grounds = grounds_of(job)
+        self._reporter, self._stop = reporter, stop
+        self.tools = Toolroom(job, supplies, resolve=self._resolve, make=self._tool, reporter=reporter, stop=stop)
+        self.errands = Errands(workers=job.options.build_jobs, reporter=reporter, stop=stop)
+
+    def __enter__(self) -> Yard:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if "_environments" in self.__dict__:
+            self._environments.__exit__(None, None, None)
+
+    # --- sources -----------------------------------------------------------------------------------------------------------------
+
+    def sound(self, filename: str, found: FetchedFile) -> SdistFacts:
+        """What a source archive in the store says of itself. Raises IntegrityError for one that is not sound."""
+        facts = inspect_sdist(found.path, filename=filename, sha256=found.sha256)
+        if isinstance(facts, BadSdist):
+            raise IntegrityError("; ".join(finding.message for finding in facts.findings), where=filename)
+        return facts
+
+    def archive(self, name: str, source: Source, stop: Cancellation | None = None) -> Archived:
+        """A folder or a repository as a source archive in the store."""
+        return archive_source(
+            name,
+            source,
+            self.shop(stop),
+            self.supplies,
+            grounds=self.grounds,
+            recipe=self.recipe(name),
+            environments=self._environments,
+        )
+
+    def metadata(self, facts: SdistFacts, path: Path) -> MetadataAnswer:
+        """What a source's wheel will require: its own word where that may be trusted, else its backend's, confined."""
+        known = static_metadata(facts)
+        if known is not None:
+            return known
+        return prepare_metadata(facts, path, shop=self.shop(), recipe=self.recipe(facts.name), environments=self._environments)
+
+    def wheel(self, facts: SdistFacts, path: Path, interpreter: Interpreter) -> Errand:
+        """The errand whose outcome is a source's wheel by this interpreter (Sourced), or the Finding that says why there is none."""
+
+        def do(stop: Cancellation) -> Sourced | Finding:
+            try:
+                return self._built(facts, path, interpreter, stop)
+            except FAULTS as error:
+                return finding_of(error, facts.filename)
+
+        return Errand(
+            key=f"wheel {facts.sha256} {interpreter.executable}",
+            label=facts.filename,
+            do=do,
+            cost=expected_cost(path.stat().st_size, compiled=facts.compiled),
+            memory=_MEMORY[facts.compiled],
+        )
+
+    def asking(self, facts: SdistFacts, path: Path, interpreter: Interpreter) -> Errand:
+        """The errand that only asks what a source takes to be built by this interpreter. Its outcome is None, or a Finding."""
+
+        def do(stop: Cancellation) -> Finding | None:
+            try:
+                with self._bench(facts, path, interpreter, stop):
+                    return None
+            except FAULTS as error:
+                return finding_of(error, facts.filename)
+
+        return Errand(key=f"asking {facts.sha256} {interpreter.executable}", label=facts.filename, do=do, cost=1.0, memory=_MEMORY[False])
+
+    def _bench(self, facts: SdistFacts, path: Path, interpreter: Interpreter, stop: Cancellation) -> AbstractContextManager[Bench]:
+        return bench(
+            facts, path, shop=self.shop(stop), interpreter=interpreter, recipe=self.recipe(facts.name), environments=self._environments
+        )
+
+    def _built(self, facts: SdistFacts, path: Path, interpreter: Interpreter, stop: Cancellation) -> Sourced:
+        with self._bench(facts, path, interpreter, stop) as place:
+            before = built_before(place.key, cache_dir=self.supplies.cache_dir, has=self.supplies.store.has)
+            if before is not None:
+                return Sourced(
+                    filename=before.filename, sha256=before.sha256, size=before.size, record=before.record, outside=before.outside
+                )
+            built = place.wheel()
+            sha256 = self.supplies.store.add_file(built.path)
+            remove(built.path.parent)
+            remember(place.key, built, cache_dir=self.supplies.cache_dir)
+        return Sourced(filename=built.filename, sha256=sha256, size=built.size, record=built.record, outside=built.outside, fresh=True)
+
+    def interpreters(self) -> tuple[Interpreter, ...]:
+        """Every one that may build, the preferred one first. Asked for only when the preferred one does not do."""
+        return installed(self.supplies.uv, environ.interpreter(), self._stop)
+
+    def preferred(self) -> Interpreter:
+        """The interpreter that builds what any may build."""
+        return ask(environ.interpreter())
+
+    def describe(self, question: NeedsMetadata, offered: Offered) -> KnownMetadata:
+        """What a source requires, be it an index's, a folder, a repository or behind a URL. It is judged, and its backend confined."""
+        filename, found = self._in_question(question, offered)
+        facts = self.sound(filename, found)
+        answer = self.metadata(facts, found.path)
+        return KnownMetadata(
+            name=question.name,
+            version=str(facts.version),
+            requires=answer.requires,
+            requires_python=str(answer.requires_python) if answer.requires_python is not None else None,
+            extras=tuple(sorted(answer.extras)),
+        )
+
+    def _in_question(self, question: NeedsMetadata, offered: Offered) -> tuple[str, FetchedFile]:
+        """The source archive that is asked about, in the store, by its name."""
+        if "/" in question.version:
+            source = source_at(question.version)
+            if source is None:
+                raise BuildFault(f"what {question.name} requires can only be told by building it", where=question.version)
+            package = LockedPackage(name=question.name, version=None, source=source)
+            if package.archive is None:
+                archived = self.archive(question.name, source)
+                return archived.file.filename, archived.found
+            wanted = wanted_file(package.archive)
+        else:
+            sdists = [file for file in offered().get(Version(question.version), ()) if not file.filename.endswith(".whl")]
+            if not sdists:
+                raise BuildFault(
+                    f"what {question.name} {question.version} requires can only be told by building it, and it is no file of an index",
+                    hint="give a wheel of it instead, with --find-links or by the wheel's own URL or path",
+                )
+            file = sorted(sdists, key=lambda sdist: not sdist.filename.endswith(".tar.gz"))[0]
+            wanted = Wanted(
+                filename=file.filename, urls=(file.url,), sha256=file.sha256, size=file.size, index=file.index, hash_source="index"
+            )
+        return wanted.filename, self.fetched(wanted)
+
+    def fetched(self, wanted: Wanted) -> FetchedFile:
+        """One file in the store. Raises what it failed for."""
+        supplies = self.supplies
+        answer = fetch(
+            [wanted], transport=supplies.transport, store=supplies.store, limits=supplies.limits, reporter=self._reporter, stop=self._stop
+        )
+        if answer.failures:
+            raise answer.failures[0]
+        return answer.files[wanted]
+
+    # --- what building takes -------------------------------------------------------------------------------------------------------
+
+    def shop(self, stop: Cancellation | None = None) -> Workshop:
+        """The workshop, with a sandbox that is looked for when the first build is made."""
+        return replace(self._shop, stop=stop or self._stop)
+
+    @functools.cached_property
+    def _shop(self) -> Workshop:
+        work = self.supplies.cache_dir / "builds"
+        work.mkdir(parents=True, exist_ok=True)
+        return Workshop(
+            python=environ.interpreter(),
+            uv=self.supplies.uv,
+            sandbox=self.supplies.confine(),
+            work=work,
+            cache_dir=self.supplies.cache_dir,
+            supply=self.tools.supply,
+            reporter=self._reporter,
+            stop=self._stop,
+            repairer=find_repairer(),
+        )
+
+    @functools.cached_property
+    def _environments(self) -> Environments:
+        return Environments(self._shop)
+
+    def recipe(self, name: str) -> Recipe:
+        """What the user says of building a package."""
+        return self.job.requirements.recipes.of(name)
+
+    def _tool(self, package: LockedPackage, found: FetchedFile | None, interpreter: Interpreter) -> Tool:
+        """A build requirement that there is no wheel of, as the wheel that is built of it."""
+        if found is None:
+            assert package.source is not None
+            archived = self.archive(package.name, package.source)
+            filename, found = archived.file.filename, archived.found
+        else:
+            file = source_file(package)
+            assert file is not None
+            filename = file.filename
+        facts = self.sound(filename, found)
+        (outcome,) = self.errands.outcomes([self.wheel(facts, found.path, interpreter)])
+        if isinstance(outcome, Finding):
+            raise BuildRequirementFault(
+                f"what it needs to be built could not be built: {outcome.message}", where=filename, hint=outcome.hint
+            )
+        return Tool(
+            name=package.name,
+            version=str(facts.version),
+            filename=outcome.filename,
+            sha256=outcome.sha256,
+            path=self.supplies.store.path(outcome.sha256),
+        )
+
+    def _resolve(self, requirements: Requirements, target: Target) -> Lock:
+        return resolve(
+            requirements,
+            [target],
+            LockSettings(exclude_newer=self.job.exclude_newer),
+            supplies=self.supplies,
+            describe=self.describe,
+            # What a build asks for is no news of its own.
+            reporter=Reporter(),
+            stop=self._stop,
+        )
+
+
+def finding_of(error: HardtackError, filename: str | None = None) -> Finding:
+    """What ended one build, as a finding."""
+    return Finding(code=error.slug, message=str(error), file=filename, hint=error.hint)
