@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hardtack.wheelhouse.faults import Faults
@@ -135,6 +135,7 @@ def test_safe_names(name: str) -> None:
     assert name_fault(name) is None
 
 
+@example("a/.")
 @given(st.text(st.sampled_from("ab./\\: \n\0é~-"), max_size=12))
 def test_a_name_without_fault_stays_inside_and_is_canonical(name: str) -> None:
     if name_fault(name) is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,10 +13,14 @@ import pytest
 from packaging.tags import parse_tag
 
 from hardtack.model.finding import Severity
+from hardtack.model.native import MachineCode
+from hardtack.model.wheel import WheelFacts
 from hardtack.targets.catalog import parse_target
+from hardtack.wheelhouse.facts import FactsCache
+from hardtack.wheelhouse.inspect import inspect_wheel
 from hardtack.wheelhouse.manylinux import NOWHERE, library_floor, platform_tags, promise, version_floor
-from hardtack.wheelhouse.native import NativeFacts, check_native, wheel_floor
-from tests.support.archives import make_wheel
+from hardtack.wheelhouse.native import NativeFacts, check_native, judge_native, wheel_floor
+from tests.support.archives import make_wheel, sha256
 from tests.wheelhouse_elf.forge import elf
 
 
@@ -168,18 +173,28 @@ CHECKS = {
     "c++": ("manylinux_2_17_x86_64", elf(versions={"libstdc++.so.6": ["GLIBCXX_3.4.20"]}), ["glibc-floor"]),
     "private": ("manylinux_2_41_x86_64", glibc("GLIBC_PRIVATE"), ["glibc-floor"]),
     "library": ("manylinux_2_17_x86_64", elf(needed=["libssl.so.3", "libc.so.6"]), ["host-library"]),
+    "desktop": ("manylinux_2_17_x86_64", elf(needed=["libGL.so.1", "libc.so.6"]), ["host-library"]),
+    "glibc-on-musl": ("musllinux_1_2_x86_64", elf(needed=["libc.so.6"]), ["host-library"]),
+    "musl-on-musl": ("musllinux_1_2_x86_64", elf(needed=["libc.musl-x86_64.so.1", "libz.so.1"]), []),
+    "musl-on-glibc": ("manylinux_2_17_x86_64", elf(needed=["libc.musl-x86_64.so.1"]), ["host-library"]),
 }
 
 
+def short(facts: NativeFacts) -> MachineCode:
+    assert facts.code is not None
+    return facts.code
+
+
 @pytest.mark.parametrize("case", CHECKS)
-def test_a_tag_that_promises_too_much_is_a_warning_and_a_library_of_nobody_is_noted(tmp_path: Path, case: str) -> None:
+def test_a_tag_that_promises_too_much_and_a_library_of_nobody_are_warnings(tmp_path: Path, case: str) -> None:
     platform, data, expected = CHECKS[case]
     tag = f"cp311-cp311-{platform}"
-    found = check_native(native(tmp_path, {"mini/a.so": data}, tag), parse_tag(tag), file="mini.whl", package="mini")
+    found = check_native(short(native(tmp_path, {"mini/a.so": data}, tag)), parse_tag(tag), file="mini.whl", package="mini")
     assert [finding.code for finding in found] == expected
     for finding in found:
-        assert finding.severity is (Severity.WARNING if finding.code == "glibc-floor" else Severity.NOTE)
+        assert finding.severity is Severity.WARNING
         assert "a.so" in finding.message
+        assert "mini.whl" in finding.message
     if case == "exceeds":
         assert "glibc 2.17" in found[0].message
         assert "GLIBC_2.34 (dlsym in a.so)" in found[0].message
@@ -204,13 +219,105 @@ def test_an_error_is_only_for_the_targets_that_are_too_old(tmp_path: Path) -> No
     tag = "py3-none-manylinux1_x86_64"
     found = native(tmp_path, {"mini/a.so": glibc("GLIBC_2.28", statx="GLIBC_2.28")}, tag)
 
+    code = short(found)
+
     def check(*names: str) -> list[tuple[str, str | None]]:
         targets = [parse_target(name) for name in names]
-        return [(one.severity.value, one.target) for one in check_native(found, parse_tag(tag), file="mini.whl", targets=targets)]
+        codes = check_native(code, parse_tag(tag), file="mini.whl", targets=targets)
+        return [(one.severity.value, one.target) for one in codes if one.code == "glibc-floor"]
 
     old = "py312-linux-x86_64-glibc2_17"
     assert check(old, "py312-linux-x86_64") == [("error", old)]
     assert check("py312-linux-x86_64") == [("warning", None)]
     assert check("py312-linux-aarch64-glibc2_17", "py312-linux-x86_64-musl", "py312-windows-x86_64") == [("warning", None)]
-    [only] = check_native(found, parse_tag(tag), file="mini.whl", targets=[parse_target(old)])
-    assert only.message == "it needs GLIBC_2.28 (statx in a.so), the target has 2.17"
+    [only] = check_native(code, parse_tag(tag), file="mini.whl", targets=[parse_target(old)])
+    assert only.message == "mini.whl needs GLIBC_2.28 (statx in a.so), the target has 2.17"
+
+
+def wheel(folder: Path, name: str, members: Mapping[str, bytes], tag: str = "cp312-cp312-manylinux_2_17_x86_64") -> WheelFacts:
+    filename, data = make_wheel(name, tag=tag, files=members)
+    (folder / filename).write_bytes(data)
+    facts = inspect_wheel(folder / filename, filename=filename, sha256=sha256(data))
+    assert isinstance(facts, WheelFacts), facts
+    return facts
+
+
+def told(target: str, *wheels: WheelFacts) -> list[tuple[str, str, str | None]]:
+    return [(one.code, one.severity.value, one.package) for one in judge_native([(parse_target(target), wheels)])]
+
+
+MODULE = "a.cpython-312-x86_64-linux-gnu.so"
+
+
+def test_a_library_may_come_from_another_wheel_of_the_same_target(tmp_path: Path) -> None:
+    """As torch's come from the nvidia wheels."""
+    user = wheel(tmp_path, "user", {f"user/{MODULE}": elf(needed=["libcudart.so.12", "libc.so.6"])})
+    giver = wheel(tmp_path, "giver", {"giver/lib/libcudart.so.12": elf(soname="libcudart.so.12")}, "py3-none-manylinux_2_17_x86_64")
+    other = wheel(tmp_path, "other", {"other/lib/libcudart.so.12": elf("aarch64")}, "py3-none-manylinux_2_17_x86_64")
+    linux = "py312-linux-x86_64"
+    assert told(linux, user) == [("host-library", "warning", "user")]
+    assert told(linux, user, giver) == []
+    assert ("host-library", "warning", "user") in told(linux, user, other)
+    targets = [(parse_target(linux), (user,)), (parse_target("py312-linux-x86_64-glibc2_17"), (user, giver))]
+    assert [finding.target for finding in judge_native(targets)] == [linux]
+
+
+def test_what_importing_does_not_lead_to_is_only_noted(tmp_path: Path) -> None:
+    members = {
+        f"user/{MODULE}": elf(needed=["libinner.so", "libc.so.6"]),
+        "user.libs/libinner.so": elf(needed=["libdeep.so.2"]),
+        "user/plugins/libsqlmysql.so": elf(needed=["libmysqlclient.so.21", "libinner.so"]),
+    }
+    facts = wheel(tmp_path, "user", members)
+    found = judge_native([(parse_target("py312-linux-x86_64"), (facts,))])
+    assert [(one.severity.value, library) for one in found for library in ("libdeep", "libmysqlclient") if library in one.message] == [
+        ("warning", "libdeep"),
+        ("note", "libmysqlclient"),
+    ]
+
+
+def test_where_nothing_is_imported_every_file_counts(tmp_path: Path) -> None:
+    facts = wheel(tmp_path, "lib", {"lib/libplain.so": elf(needed=["libsnd.so.1"])}, "py3-none-manylinux_2_17_x86_64")
+    assert told("py312-linux-x86_64", facts) == [("host-library", "warning", "lib")]
+
+
+def test_what_the_host_itself_compiled_may_use_its_libraries(tmp_path: Path) -> None:
+    target = parse_target("py312-linux-x86_64")
+    here = replace(target, platform=replace(target.platform, plain_linux=True))
+    facts = wheel(tmp_path, "user", {f"user/{MODULE}": elf(needed=["libssl.so.3"])}, "cp312-cp312-linux_x86_64")
+    [only] = judge_native([(here, (facts,))])
+    assert (only.code, only.severity) == ("host-library", Severity.NOTE)
+
+
+def test_a_wheel_for_every_system_may_bring_files_that_some_cannot_load(tmp_path: Path) -> None:
+    """As debugpy does: its helpers for other systems lie there unused."""
+    facts = wheel(tmp_path, "debug", {"debug/attach_linux.so": glibc("GLIBC_2.34")}, "py3-none-any")
+    assert told("py312-linux-x86_64", facts) == [("glibc-floor", "warning", "debug")]
+    assert told("py312-linux-aarch64", facts) == []
+    assert told("py312-windows-x86_64", facts) == []
+
+
+def test_machine_code_for_another_machine_alone_is_no_wheel_for_this_one(tmp_path: Path) -> None:
+    foreign = {f"user/{MODULE}": elf("aarch64")}
+    assert told("py312-linux-x86_64", wheel(tmp_path, "user", foreign)) == [("machine", "error", "user")]
+    assert told("py312-linux-x86_64", wheel(tmp_path, "tool", foreign, "py3-none-manylinux_2_17_x86_64")) == [
+        ("machine", "warning", "tool")
+    ]
+    assert told("py312-linux-x86_64", wheel(tmp_path, "both", {**foreign, "user/b.so": elf()})) == []
+
+
+def test_a_later_library_than_the_target_has_is_nobodys(tmp_path: Path) -> None:
+    facts = wheel(tmp_path, "user", {f"user/{MODULE}": elf(needed=["libmvec.so.1"])})
+    assert told("py312-linux-x86_64", facts) == []
+    assert told("py312-linux-x86_64-glibc2_17", facts) == [("host-library", "warning", "user")]
+
+
+def test_judging_a_wheel_reads_its_machine_code_on_the_way(tmp_path: Path) -> None:
+    facts = wheel(tmp_path, "user", {f"user/{MODULE}": glibc("GLIBC_2.14", memcpy="GLIBC_2.14"), "user/x.so": b"\x7fELF" + bytes(99)})
+    assert facts.native == wheel_floor(tmp_path / facts.filename).code
+    assert facts.native is not None
+    assert [name for name, _ in facts.native.broken] == ["user/x.so"]
+    cache = FactsCache(tmp_path / "cache")
+    assert cache.get(tmp_path / facts.filename, facts.filename, facts.sha256) == facts
+    assert FactsCache(tmp_path / "cache").known(tmp_path / facts.filename, facts.filename, facts.sha256) == facts
+    assert wheel(tmp_path, "plain", {"plain/x.bin": bytes(200)}, "py3-none-any").native is None

@@ -11,6 +11,7 @@ from packaging.utils import BuildTag
 from packaging.version import Version
 
 from hardtack.model.finding import Finding
+from hardtack.model.native import MachineCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class WheelFacts:
     """A sound wheel's own METADATA, file name and archive, as facts. ``name`` is normalised (PEP 503).
 
     ``findings`` hold only warnings and notes: a wheel with an error is a ``BadWheel`` and never stowed. ``modules`` are the importable
-    top-level names. ``size`` in bytes.
+    top-level names. ``native`` is None for a wheel without ELF files. ``size`` in bytes.
     """
 
     filename: str
@@ -36,6 +37,7 @@ class WheelFacts:
     license: str | None = None
     pure: bool = False
     modules: tuple[str, ...] = ()
+    native: MachineCode | None = None
     findings: tuple[Finding, ...] = ()
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hardtack.model.finding import Finding, Severity
+from hardtack.model.native import LibraryNeed, MachineCode, SymbolVersion
 from hardtack.model.wheel import BadWheel, WheelFacts
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
@@ -21,7 +22,7 @@ from hardtack.wheelhouse.metadata import requirement_of, specifiers_of
 from hardtack.wheelhouse.wheel_names import tags_of, version_of
 
 # Raise it with every change to what is checked or to what facts hold: old entries are then not found.
-SCHEMA = 1
+SCHEMA = 2
 
 
 class FactsCache:
@@ -146,6 +147,7 @@ def _encode(facts: WheelFacts | BadWheel, size: int) -> bytes:
             "license": facts.license,
             "pure": facts.pure,
             "modules": list(facts.modules),
+            "native": None if facts.native is None else _encode_native(facts.native),
         }
     body = json.dumps(row, separators=(",", ":")).encode()
     return hashlib.sha256(body).hexdigest()[:32].encode() + b"\n" + body
@@ -186,5 +188,34 @@ def _decode(data: bytes, filename: str, sha256: str, size: int) -> WheelFacts | 
         license=row["license"],
         pure=row["pure"],
         modules=tuple(row["modules"]),
+        native=None if row["native"] is None else _decode_native(row["native"]),
         findings=findings,
+    )
+
+
+def _encode_native(code: MachineCode) -> list[Any]:
+    return [
+        sorted(code.machines),
+        sorted(code.libcs),
+        sorted(code.gives),
+        [[need.machine, need.library, need.file, need.loaded] for need in code.libraries],
+        [[need.machine, need.library, need.version, need.file, need.symbol, need.weak] for need in code.versions],
+        code.broken,
+    ]
+
+
+def _decode_native(row: list[Any]) -> MachineCode:
+    machines, libcs, gives, libraries, versions, broken = row
+    return MachineCode(
+        machines=frozenset(machines),
+        libcs=frozenset(libcs),
+        gives=frozenset((machine, name) for machine, name in gives),
+        libraries=tuple(
+            LibraryNeed(machine=machine, library=library, file=file, loaded=loaded) for machine, library, file, loaded in libraries
+        ),
+        versions=tuple(
+            SymbolVersion(machine=machine, library=library, version=version, file=file, symbol=symbol, weak=weak)
+            for machine, library, version, file, symbol, weak in versions
+        ),
+        broken=tuple((name, reason) for name, reason in broken),
     )

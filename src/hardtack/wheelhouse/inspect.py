@@ -8,16 +8,20 @@ import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from hardtack.model.native import MachineCode
 from hardtack.model.wheel import BadWheel, WheelFacts
+from hardtack.wheelhouse.elf_members import ElfMembers
 from hardtack.wheelhouse.faults import Faults
 from hardtack.wheelhouse.limits import DEFAULT, Limits
 from hardtack.wheelhouse.member_names import collisions, fold, name_fault
 from hardtack.wheelhouse.metadata import MetadataFacts, read_metadata
+from hardtack.wheelhouse.native import native_facts
 from hardtack.wheelhouse.record import Row, compare, read_record
 from hardtack.wheelhouse.scripts import check_entry_points, is_interpreter, script_fault
 from hardtack.wheelhouse.wheel_names import WheelName, read_wheel_name, tags_of, version_of
@@ -69,6 +73,7 @@ def inspect_wheel(path: Path, *, filename: str, sha256: str, limits: Limits = DE
         license=facts.metadata.license,
         pure=all(tag.abi == "none" and tag.platform == "any" for tag in named.tags),
         modules=facts.modules,
+        native=facts.native,
         findings=faults.findings(),
     )
 
@@ -77,6 +82,7 @@ def inspect_wheel(path: Path, *, filename: str, sha256: str, limits: Limits = DE
 class _Inside:
     metadata: MetadataFacts
     modules: tuple[str, ...]
+    native: MachineCode | None
 
 
 def _inspect(window: Window, named: WheelName | None, faults: Faults, limits: Limits) -> _Inside | None:
@@ -122,8 +128,9 @@ def _inspect(window: Window, named: WheelName | None, faults: Faults, limits: Li
                 "dist-info", f"{dist_info}/{name} is for installers to write; a wheel that brings it claims an origin it may not have"
             )
     modules = _check_destinations(files, faults)
-    _check_contents(window, entries, rows, faults)
-    return _Inside(metadata=metadata, modules=modules) if metadata is not None else None
+    elves = ElfMembers()
+    _check_contents(window, entries, rows, elves, faults)
+    return _Inside(metadata=metadata, modules=modules, native=native_facts(elves).code) if metadata is not None else None
 
 
 def _check_names(entries: list[Entry], named: WheelName | None, faults: Faults) -> None:
@@ -273,18 +280,20 @@ def _check_site(path: str, name: str, modules: set[str], faults: Faults) -> None
         modules.add(match[1])
 
 
-def _check_contents(window: Window, entries: list[Entry], rows: dict[str, Row], faults: Faults) -> None:
-    """Every member inflated once, its CRC and its digest compared."""
+def _check_contents(window: Window, entries: list[Entry], rows: dict[str, Row], elves: ElfMembers, faults: Faults) -> None:
+    """Every member inflated once: its CRC and its digest compared, and what is machine code read on the way."""
     for entry in entries:
         row = rows.get(entry.name)
         digest = row.digest if row is not None else None
+        source = partial(pieces, window, entry, faults)
+        content = elves.watch(entry.name, entry.size, source) if elves.wants(entry.name, entry.size) else source()
         try:
             if row is None or digest is None:
-                for _ in pieces(window, entry, faults):
+                for _ in content:
                     pass
                 continue
             hasher = _HASHERS[row.algorithm]()
-            for piece in pieces(window, entry, faults):
+            for piece in content:
                 hasher.update(piece)
         except MemberFault as fault:
             faults.error(fault.code, fault.message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from hardtack.targets.data import machine
 
@@ -13,6 +14,14 @@ _LIBRARIES = frozenset({
     "libresolv.so.2", "libgcc_s.so.1", "libstdc++.so.6", "libatomic.so.1", "libz.so.1", "libX11.so.6", "libXext.so.6",
     "libXrender.so.1", "libICE.so.6", "libSM.so.6", "libGL.so.1", "libgobject-2.0.so.0", "libgthread-2.0.so.0", "libglib-2.0.so.0",
 })  # fmt: skip
+# Of these, what systems without a desktop lack, with the packages that bring it (Debian and Ubuntu, then Fedora and RHEL).
+_X11 = "libX11, libXext and libXrender (libx11-6 libxext6 libxrender1, libX11 libXext libXrender)"
+_SESSION = "libSM and libICE (libsm6 libice6, libSM libICE)"
+_GLIB = "GLib (libglib2.0-0, glib2)"
+_DESKTOP = {
+    "libX11.so.6": _X11, "libXext.so.6": _X11, "libXrender.so.1": _X11, "libICE.so.6": _SESSION, "libSM.so.6": _SESSION,
+    "libGL.so.1": "libGL (libgl1, libglvnd-glx)", "libglib-2.0.so.0": _GLIB, "libgobject-2.0.so.0": _GLIB, "libgthread-2.0.so.0": _GLIB,
+}  # fmt: skip
 _LATER_LIBRARIES = {"libexpat.so.1": (2, 12), "libmvec.so.1": (2, 24)}
 _LOADER = re.compile(r"ld-linux.*\.so\.\d+|ld64\.so\.[12]|ld-musl-.*\.so\.1|ld\.so\.1")
 _MUSL = re.compile(r"libc\.musl-\w+\.so\.1|libc\.so|ld-musl-.*\.so\.1")
@@ -51,6 +60,7 @@ _TAG = re.compile(r"(manylinux|musllinux)_(\d{1,4})_(\d{1,4})_(\w+)")
 NOWHERE = (99, 0)  # the floor of a symbol that no known system has
 
 
+@lru_cache(maxsize=10_000)
 def version_floor(version: str, arch: str) -> tuple[int, int] | None:
     """The oldest glibc whose systems have this version of symbols ("GLIBC_2.34", "GLIBCXX_3.4.29"); None where it is not one of theirs.
 
@@ -82,6 +92,11 @@ def library_floor(library: str, *, musl: bool = False) -> tuple[int, int] | None
     if musl:
         return None
     return (0, 0) if library in _LIBRARIES else _LATER_LIBRARIES.get(library)
+
+
+def desktop_package(library: str) -> str | None:
+    """What brings a library that PEP 600 lets wheels count on and that servers and containers often lack; None for any other."""
+    return _DESKTOP.get(library)
 
 
 def libc_of(libraries: Iterable[str]) -> str | None:

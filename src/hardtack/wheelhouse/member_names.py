@@ -27,7 +27,7 @@ class NameFault(NamedTuple):
 
 def name_fault(name: str) -> NameFault | None:
     """Why a member may not be called so, or None. Directories end in "/"."""
-    if len(name) <= _LONGEST_COMPONENT and _PLAIN.fullmatch(name) and "/./" not in name and "/../" not in name:
+    if len(name) <= _LONGEST_COMPONENT and _PLAIN.fullmatch(name) and "/./" not in name and "/../" not in name and not name.endswith("/."):
         return _device_fault(name) if _DEVICE.search(name) else None
     return _slow_fault(name)
 

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO
 
 from packaging.tags import Tag
 
 from hardtack.model.finding import Finding, Severity
-from hardtack.model.target import Target
-from hardtack.wheelhouse.elf import MAGIC, BadElf, ElfFacts, VersionNeed, read_elf
-from hardtack.wheelhouse.manylinux import NOWHERE, libc_of, library_floor, promise, version_floor
+from hardtack.model.native import LibraryNeed, MachineCode, SymbolVersion
+from hardtack.model.target import Platform, Target
+from hardtack.model.wheel import WheelFacts
+from hardtack.wheelhouse.elf import ElfFacts
+from hardtack.wheelhouse.elf_members import ElfMembers
+from hardtack.wheelhouse.manylinux import NOWHERE, desktop_package, libc_of, library_floor, promise, version_floor
 
 _MEMBER_LIMIT = 16 << 30  # bytes unpacked
-_IN_MEMORY = 16 << 20
-_SMALLEST = 52  # bytes of the smallest ELF header
-# Never machine code; everything else is looked at, for programs have no suffix.
-_TEXTS = (".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".hpp", ".txt", ".md", ".rst", ".json", ".toml", ".yaml", ".yml", ".css", ".js",
-          ".html", ".svg", ".png", ".typed", ".po", ".mo", ".csv", ".xml", ".cmake", ".f90", ".npy", ".npz", ".ttf")  # fmt: skip
-_OTHERS = {
-    b"MZ": "windows",
-    b"\xcf\xfa\xed\xfe": "macos",
-    b"\xce\xfa\xed\xfe": "macos",
-}
+_PIECE = 1 << 20
+# What Python imports: a name with an interpreter's suffix or none, and not a library's name.
+_EXTENSION = re.compile(r"(?!lib)[^\W\d]\w*(?:\.(?:cpython-\d|abi3|pypy\d|graalpy)[\w-]*)?\.so")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,19 +69,13 @@ class NativeFacts:
         return frozenset(libc for member in self.members if (libc := libc_of(member.elf.needed)))
 
     @cached_property
-    def _own(self) -> frozenset[str]:
-        names = {member.name.rpartition("/")[2] for member in self.members}
-        return frozenset(names | {member.elf.soname for member in self.members if member.elf.soname})
+    def code(self) -> MachineCode | None:
+        """The same in short; None where there is no ELF file."""
+        return _in_short(self) if self.members or self.broken else None
 
     def needs(self, arch: str, *, weak: bool = True) -> Iterator[SymbolNeed]:
         """Every need of its files for ``arch`` that has a floor. ``weak`` False leaves out what the loader starts without."""
-        for member in self.members:
-            if member.elf.machine != arch:
-                continue
-            for need in member.elf.versions:
-                floor = None if need.library in self._own or (need.weak and not weak) else version_floor(need.version, arch)
-                if floor is not None:
-                    yield _need(member.name, need, floor)
+        return _needs(self.code or MachineCode(), arch, weak=weak)
 
     def floor(self, arch: str) -> tuple[int, int] | None:
         """The lowest glibc that all its files for ``arch`` load on, (2, 0) if any does; None where none is known to have what they need.
@@ -94,101 +83,255 @@ class NativeFacts:
         Musl has no versions of symbols: its floor cannot be told from files.
         """
         floors = [need.floor for need in self.needs(arch)]
-        floors += [found for library, _ in self._outside(arch) if (found := library_floor(library)) is not None]
+        floors += [found for need in self._libraries(arch) if (found := library_floor(need.library)) is not None]
         highest = max(floors, default=(2, 0))
         return None if highest >= NOWHERE else max(highest, (2, 0))
 
     def outside(self, arch: str) -> dict[str, tuple[str, ...]]:
         """The libraries that it needs, and that neither it nor every system of its kind has, each with the files that want it."""
         musl = "musl" in self.libcs
-        return {library: files for library, files in self._outside(arch) if library_floor(library, musl=musl) is None}
+        missing = [need.library for need in self._libraries(arch) if library_floor(need.library, musl=musl) is None]
+        return {
+            library: tuple(member.name for member in self.members if member.elf.machine == arch and library in member.elf.needed)
+            for library in missing
+        }
 
-    def _outside(self, arch: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-        found: dict[str, list[str]] = {}
-        for member in self.members:
-            if member.elf.machine == arch:
-                for library in member.elf.needed:
-                    if library not in self._own and "/" not in library:
-                        found.setdefault(library, []).append(member.name)
-        for library in sorted(found):
-            yield library, tuple(found[library])
+    def _libraries(self, arch: str) -> list[LibraryNeed]:
+        return [need for need in (self.code.libraries if self.code else ()) if need.machine == arch]
+
+
+def _in_short(facts: NativeFacts) -> MachineCode:
+    members = facts.members
+    gives = {(member.elf.machine, member.name.rpartition("/")[2]) for member in members}
+    gives |= {(member.elf.machine, member.elf.soname) for member in members if member.elf.soname}
+    loaded = _loaded(members)
+    libraries: dict[tuple[str, str], LibraryNeed] = {}
+    versions: dict[tuple[str, str, str, bool], SymbolVersion] = {}
+    for member in members:
+        machine, reached = member.elf.machine, member.name in loaded
+        for library in member.elf.needed:
+            if (machine, library) in gives or "/" in library:
+                continue
+            known = libraries.get((machine, library))
+            if known is None or (reached and not known.loaded):
+                libraries[machine, library] = LibraryNeed(machine=machine, library=library, file=member.name, loaded=reached)
+        for need in member.elf.versions:
+            if (machine, need.library) not in gives:
+                versions.setdefault(
+                    (machine, need.library, need.version, need.weak),
+                    SymbolVersion(
+                        machine=machine,
+                        library=need.library,
+                        version=need.version,
+                        file=member.name,
+                        symbol=need.symbol,
+                        weak=need.weak,
+                    ),
+                )
+    return MachineCode(
+        machines=facts.machines,
+        libcs=facts.libcs,
+        gives=frozenset(gives),
+        libraries=tuple(libraries[key] for key in sorted(libraries)),
+        versions=tuple(versions[key] for key in sorted(versions)),
+        broken=facts.broken,
+    )
+
+
+def _loaded(members: Sequence[NativeMember]) -> frozenset[str]:
+    """The files that are loaded when the wheel's extension modules are imported and its programs started; all, where it has neither."""
+    by_name: dict[tuple[str, str], list[NativeMember]] = {}
+    for member in members:
+        for name in {member.name.rpartition("/")[2], member.elf.soname}:
+            if name is not None:
+                by_name.setdefault((member.elf.machine, name), []).append(member)
+    waiting = [member for member in members if _EXTENSION.fullmatch(member.name.rpartition("/")[2]) or member.elf.interpreter]
+    if not waiting:
+        return frozenset(member.name for member in members)
+    reached: set[str] = set()
+    while waiting:
+        member = waiting.pop()
+        if member.name not in reached:
+            reached.add(member.name)
+            for library in member.elf.needed:
+                waiting += by_name.get((member.elf.machine, library), ())
+    return frozenset(reached)
 
 
 def wheel_floor(path: Path) -> NativeFacts:
     """Look into every member of a wheel that could be machine code. What cannot be read is in ``broken``, never an error."""
-    members: list[NativeMember] = []
-    broken: list[tuple[str, str]] = []
-    others: list[tuple[str, str]] = []
+    elves = ElfMembers()
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                if info.file_size < _SMALLEST or info.filename.lower().endswith(_TEXTS):
+                if not elves.wants(info.filename, info.file_size):
                     continue
                 try:
-                    _look(archive, info, members, broken, others)
+                    for piece in elves.watch(info.filename, info.file_size, partial(_unpacked, archive, info)):
+                        del piece
                 except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-                    broken.append((info.filename, f"it cannot be unpacked: {error}"))
+                    elves.broken.append((info.filename, f"it cannot be unpacked: {error}"))
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        broken.append((path.name, f"no archive: {error}"))
-    return NativeFacts(members=tuple(members), broken=tuple(broken), others=tuple(others))
+        elves.broken.append((path.name, f"no archive: {error}"))
+    return native_facts(elves)
+
+
+def native_facts(elves: ElfMembers) -> NativeFacts:
+    """What a reader of members has collected."""
+    return NativeFacts(
+        members=tuple(NativeMember(name=name, elf=elf) for name, elf in elves.found),
+        broken=tuple(elves.broken),
+        others=tuple(elves.others),
+    )
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    total = 0
+    with archive.open(info) as packed:
+        while piece := packed.read(_PIECE):
+            total += len(piece)
+            if total > _MEMBER_LIMIT:
+                raise ValueError("it is too large")
+            yield piece
+
+
+def judge_native(shelves: Sequence[tuple[Target, Sequence[WheelFacts]]]) -> tuple[Finding, ...]:
+    """Findings on the machine code of all wheels that lie together for each target: libraries may come from one another."""
+    users: dict[str, tuple[WheelFacts, list[Target]]] = {}
+    gives: dict[str, frozenset[tuple[str, str]]] = {}
+    for target, wheels in shelves:
+        if target.platform.os != "linux":
+            continue
+        gives[target.name] = frozenset().union(*(facts.native.gives for facts in wheels if facts.native is not None))
+        for facts in wheels:
+            if facts.native is not None:
+                users.setdefault(facts.sha256, (facts, []))[1].append(target)
+    return tuple(
+        finding
+        for facts, targets in users.values()
+        for finding in check_native(
+            facts.native or MachineCode(),
+            facts.tags,
+            file=facts.filename,
+            package=facts.name,
+            version=str(facts.version),
+            targets=targets,
+            gives=gives,
+        )
+    )
 
 
 def check_native(
-    facts: NativeFacts, tags: frozenset[Tag], *, file: str, package: str | None = None, targets: Sequence[Target] = ()
+    code: MachineCode,
+    tags: frozenset[Tag],
+    *,
+    file: str,
+    package: str | None = None,
+    version: str | None = None,
+    targets: Sequence[Target] = (),
+    gives: Mapping[str, Collection[tuple[str, str]]] | None = None,
 ) -> tuple[Finding, ...]:
     """Findings on a wheel that serves ``targets``, told by its files: a newer system needed than a target is, or libraries nobody gives.
 
     An error for each target whose floor is too low; a warning where its tags promise more than is true, and no target suffers from it.
-    Weak symbols are no need: loading goes on without them.
+    Weak symbols are no need: loading goes on without them. ``gives``: by a target's name, the (machine, library) that wheels bring there.
+    Without targets the tags' own promises are judged.
     """
-    found: list[Finding] = []
+
+    def found(code: str, severity: Severity, message: str, hint: str, target: Target | None = None) -> Finding:
+        return Finding(
+            code=code,
+            severity=severity,
+            message=message,
+            package=package,
+            version=version,
+            target=target.name if target else None,
+            file=file,
+            hint=hint,
+        )
+
+    findings: list[Finding] = []
+    pure = all(tag.platform == "any" for tag in tags)
     for target in targets:
         ours = target.platform
-        if ours.libc == "glibc" and ours.floor is not None and (above := _above(facts, ours.arch, ours.floor)):
-            found.append(
-                Finding(
-                    code="glibc-floor",
-                    message=f"it needs {above}, the target has {ours.floor[0]}.{ours.floor[1]}",
-                    package=package,
-                    target=target.name,
-                    file=file,
-                    hint="it may fail to load there, whatever its tags say: take another version, or build it from source",
-                )
-            )
+        if ours.os != "linux":
+            continue
+        if code.machines and ours.arch not in code.machines and not pure:
+            # Programs for elsewhere may be what a wheel without an ABI is for; an extension module that is for elsewhere is never loaded.
+            severity = Severity.WARNING if all(tag.abi == "none" for tag in tags) else Severity.ERROR
+            message = f"{file} has no machine code for {ours.arch}, only for {', '.join(sorted(code.machines))}"
+            findings.append(found("machine", severity, message, "its tags are wrong: take another wheel, or build it from source", target))
+        if ours.libc == "glibc" and ours.floor is not None and (above := _above(code, ours.arch, ours.floor)):
+            message = f"{file} needs {above}, the target has {ours.floor[0]}.{ours.floor[1]}"
+            hint = "it may fail to load there, whatever its tags say: take another version, or build it from source"
+            # A wheel for every system brings such files for those that can load them (debuggers do).
+            findings.append(found("glibc-floor", Severity.WARNING if pure else Severity.ERROR, message, hint, target))
+        given = (gives or {}).get(target.name, ())
+        for severity, message, hint in _libraries(code, file, ours, given):
+            findings.append(found("host-library", severity, message, hint, target))
     for arch, libc, promised in _promises(tags):
-        if not found and libc == "glibc" and (above := _above(facts, arch, promised)):
-            found.append(
-                Finding(
-                    code="glibc-floor",
-                    severity=Severity.WARNING,
-                    message=f"its tag promises glibc {promised[0]}.{promised[1]} on {arch}, yet it needs {above}",
-                    package=package,
-                    file=file,
-                    hint="it may fail to load on the older systems of that tag",
-                )
-            )
-        if outside := facts.outside(arch):
-            shown = ", ".join(f"{library} ({files[0].rpartition('/')[2]})" for library, files in list(outside.items())[:8])
-            found.append(
-                Finding(
-                    code="host-library",
-                    severity=Severity.NOTE,
-                    message=f"on {arch} it loads libraries that it does not bring and that no tag promises: {shown}",
-                    package=package,
-                    file=file,
-                    hint="another wheel may bring them; else they must be installed on the host",
-                )
-            )
-    return tuple(found)
+        if not any(one.code == "glibc-floor" for one in findings) and libc == "glibc" and (above := _above(code, arch, promised)):
+            message = f"{file}: its tag promises glibc {promised[0]}.{promised[1]} on {arch}, yet it needs {above}"
+            findings.append(found("glibc-floor", Severity.WARNING, message, "it may fail to load on the older systems of that tag"))
+        if not targets:
+            for severity, message, hint in _libraries(code, file, Platform(os="linux", arch=arch, libc=libc, floor=promised), ()):  # type: ignore[arg-type]
+                findings.append(found("host-library", severity, f"{message}, on {arch}", hint))
+    return tuple(findings)
 
 
-def _above(facts: NativeFacts, arch: str, floor: tuple[int, int]) -> str | None:
+def _libraries(code: MachineCode, file: str, platform: Platform, given: Collection[tuple[str, str]]) -> Iterator[tuple[Severity, str, str]]:
+    """What a wheel wants of a host that may not have it, as (severity, message, hint): what stops an import, then what a plugin wants."""
+    nobody: list[LibraryNeed] = []
+    desktop: list[LibraryNeed] = []
+    plugins: list[LibraryNeed] = []
+    musl = platform.libc == "musl"
+    for need in code.libraries:
+        if need.machine != platform.arch or (need.machine, need.library) in given:
+            continue
+        floor = library_floor(need.library, musl=musl)
+        if floor is None or (not musl and platform.floor is not None and floor > platform.floor):
+            (nobody if need.loaded else plugins).append(need)
+        elif desktop_package(need.library) is not None and not musl:
+            (desktop if need.loaded else plugins).append(need)
+    weight = Severity.NOTE if platform.plain_linux else Severity.WARNING
+    if nobody:
+        yield (
+            weight,
+            f"{file} loads what no wheel here brings and no tag promises: {_named(nobody)}",
+            "install it on the host, with its system's packages or drivers; else what needs it cannot be imported",
+        )
+    if desktop:
+        packages = ", ".join(dict.fromkeys(desktop_package(need.library) or "" for need in desktop))
+        yield (
+            weight,
+            f"{file} loads what desktops have, and servers and containers often do not: {_named(desktop)}",
+            f"install on the host: {packages}",
+        )
+    if plugins:
+        yield Severity.NOTE, f"{file} has plugins that want libraries of the host: {_named(plugins)}", "they are needed where it is used"
+
+
+def _named(needs: Sequence[LibraryNeed]) -> str:
+    shown = ", ".join(f"{need.library} ({need.file.rpartition('/')[2]})" for need in needs[:8])
+    return f"{shown} and {len(needs) - 8} more" if len(needs) > 8 else shown
+
+
+def _above(code: MachineCode, arch: str, floor: tuple[int, int]) -> str | None:
     """What a wheel needs beyond a floor, the newest first, in words; None if nothing."""
     above: dict[str, SymbolNeed] = {}
-    for need in facts.needs(arch, weak=False):
+    for need in _needs(code, arch, weak=False):
         if need.floor > floor:
             above.setdefault(need.version, need)
     return _listed(sorted(above.values(), key=lambda need: (need.floor, need.version), reverse=True)) if above else None
+
+
+def _needs(code: MachineCode, arch: str, *, weak: bool) -> Iterator[SymbolNeed]:
+    for need in code.versions:
+        if need.machine != arch or (need.weak and not weak):
+            continue
+        floor = version_floor(need.version, arch)
+        if floor is not None:
+            yield SymbolNeed(file=need.file, library=need.library, version=need.version, symbol=need.symbol, floor=floor)
 
 
 def _promises(tags: frozenset[Tag]) -> Iterator[tuple[str, str, tuple[int, int]]]:
@@ -205,40 +348,3 @@ def _promises(tags: frozenset[Tag]) -> Iterator[tuple[str, str, tuple[int, int]]
 def _listed(needs: list[SymbolNeed]) -> str:
     shown = ", ".join(str(need) for need in needs[:4])
     return f"{shown} and {len(needs) - 4} more" if len(needs) > 4 else shown
-
-
-def _look(
-    archive: zipfile.ZipFile,
-    info: zipfile.ZipInfo,
-    members: list[NativeMember],
-    broken: list[tuple[str, str]],
-    others: list[tuple[str, str]],
-) -> None:
-    with archive.open(info) as packed:
-        head = packed.read(4)
-        if head != MAGIC:
-            system = next((system for magic, system in _OTHERS.items() if head.startswith(magic)), None)
-            if system is not None:
-                others.append((info.filename, system))
-            return
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as unpacked:
-            unpacked.write(head)
-            _copy(packed, unpacked)  # type: ignore[arg-type]
-            facts = read_elf(unpacked)  # type: ignore[arg-type]
-    if isinstance(facts, BadElf):
-        broken.append((info.filename, facts.reason))
-    else:
-        members.append(NativeMember(name=info.filename, elf=facts))
-
-
-def _copy(packed: BinaryIO, unpacked: BinaryIO) -> None:
-    total = 0
-    while piece := packed.read(1 << 20):
-        total += len(piece)
-        if total > _MEMBER_LIMIT:
-            raise ValueError("it is too large")
-        unpacked.write(piece)
-
-
-def _need(file: str, need: VersionNeed, floor: tuple[int, int]) -> SymbolNeed:
-    return SymbolNeed(file=file, library=need.library, version=need.version, symbol=need.symbol, floor=floor)

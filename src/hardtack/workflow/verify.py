@@ -20,6 +20,7 @@ from hardtack.targets.catalog import from_description
 from hardtack.verifying.integrity import check_files
 from hardtack.wheelhouse.facts import FactsCache, digests, inspect_all
 from hardtack.wheelhouse.layout import file_paths, read_wheelhouse
+from hardtack.wheelhouse.native import judge_native
 from hardtack.wheelhouse.store import Store
 from hardtack.workflow.proving import Shelf, prove
 from hardtack.workflow.receipt import forget
@@ -65,6 +66,7 @@ def verify(
         *_generated(folder, manifest),
     ]
     shelves = [_shelf(target, manifest, folder, found) for target in targets]
+    findings += judge_native([(shelf.target, tuple(shelf.facts.values())) for shelf in shelves])
     proof = prove(
         shelves,
         roots=manifest.roots,
