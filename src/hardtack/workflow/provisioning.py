@@ -21,6 +21,7 @@ from hardtack.verifying.integrity import check_downgrades, check_files, check_us
 from hardtack.verifying.skew import note_skews
 from hardtack.wheelhouse.facts import FactsCache, inspect_all
 from hardtack.wheelhouse.layout import file_paths
+from hardtack.wheelhouse.native import judge_native
 from hardtack.workflow.archiving import grounds_of
 from hardtack.workflow.choosing import choose
 from hardtack.workflow.gaps import gap_findings
@@ -100,6 +101,7 @@ def _make_and_prove(
     shelves = [_shelf(target, planned, made, facts) for target in job.targets]
     pins = tuple(pin for shelf in shelves for pin in shelf.pins)
     findings += [*check_downgrades(pins, lock, job.targets), *note_skews(pins, lock.skews), *_first_seen(made), *_nothing_asked(lock)]
+    findings += judge_native([(shelf.target, tuple(shelf.facts.values())) for shelf in shelves])
     proof = prove(
         shelves,
         roots=lock.roots,
