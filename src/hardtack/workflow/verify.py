@@ -21,6 +21,7 @@ from hardtack.verifying.integrity import check_files
 from hardtack.wheelhouse.facts import FactsCache, digests, inspect_all
 from hardtack.wheelhouse.layout import file_paths, read_wheelhouse
 from hardtack.wheelhouse.native import judge_native
+from hardtack.wheelhouse.sources import check_sources
 from hardtack.wheelhouse.store import Store
 from hardtack.workflow.proving import Shelf, prove
 from hardtack.workflow.receipt import forget
@@ -63,7 +64,9 @@ def verify(
     found = _judge(folder, {file.path for file in files} | {file.path for file in present}, cache, reporter, stop)
     findings: list[Finding] = [
         *check_files(files, found, targets=targets, leftovers={path for path, _ in manifest.leftovers}),
+        *check_sources(folder, manifest, stop=stop),
         *_generated(folder, manifest),
+        *_foreign(manifest),
     ]
     shelves = [_shelf(target, manifest, folder, found) for target in targets]
     findings += judge_native([(shelf.target, tuple(shelf.facts.values())) for shelf in shelves])
@@ -130,6 +133,22 @@ def _distrust(folder: Path, files: Sequence[ManifestFile], found: Mapping[str, W
     for file in files:
         if (answer := found.get(file.path)) is not None and answer.sha256 != file.sha256:
             store.doubt(file.sha256)
+
+
+def _foreign(manifest: Manifest) -> list[Finding]:
+    """The wheels that somebody copied in: whoever trusts the wheelhouse trusts them."""
+    return [
+        Finding(
+            code="foreign",
+            severity=Severity.NOTE,
+            message=f"{file.filename} was copied in by hand and kept by choice, for {', '.join(file.targets)}",
+            package=file.name,
+            version=file.version,
+            file=file.path,
+        )
+        for file in manifest.files
+        if file.origin == "foreign"
+    ]
 
 
 def _generated(folder: Path, manifest: Manifest) -> list[Finding]:
