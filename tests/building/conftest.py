@@ -42,12 +42,13 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
 
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
-    """A bench with an index that is empty."""
+    """A bench without any wheel for build requirements."""
     cache = tmp_path / "cache"
     return Bench(
         uv=find_uv(cache, environ.variables()),
         sandbox=sandbox,
         work=tmp_path / "work",
         python=Path(sys.executable),
-        uv_config=wheel_folder(tmp_path / "links"),
+        links=wheel_folder(tmp_path / "links"),
+        cache=cache,
     )

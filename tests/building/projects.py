@@ -7,19 +7,27 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from hardtack.building.sandbox import Sandbox
+from hardtack.building.build import BuiltWheel
+from hardtack.building.build import bench as open_bench
+from hardtack.building.environment import Environments
+from hardtack.building.interpreter import fitting
+from hardtack.building.sandbox import Limits, Sandbox
+from hardtack.building.workshop import Supply, Workshop
+from hardtack.model.recipe import Recipe
 from hardtack.model.wheel import SdistFacts
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.uv import Uv
 from tests.support.archives import make_sdist, make_wheel
+from tests.support.supplies import FolderSupply
 
 # A backend as PEP 517 has it. The names below it may be redefined by what a test appends: hostile ones do.
 HONEST = """
@@ -124,14 +132,12 @@ def archive_of(folder: Path, name: str, files: Mapping[str, str], *, backend: st
 
 
 def wheel_folder(folder: Path, *wheels: tuple[str, str, Mapping[str, bytes]]) -> Path:
-    """A uv configuration whose only index is a new folder with these wheels: (name, version, files)."""
+    """A new folder with these wheels: (name, version, files)."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, version, files in wheels:
         filename, data = make_wheel(name, version, files=files)
         (folder / filename).write_bytes(data)
-    config = folder / "uv.toml"
-    config.write_text(f"no-index = true\nfind-links = [{str(folder)!r}]\n")
-    return config
+    return folder
 
 
 @dataclass
@@ -150,15 +156,49 @@ class Listener(Reporter):
 
 @dataclass
 class Bench:
-    """All that a build needs but the source."""
+    """All that a build needs but the source. Build requirements come from the wheels in ``links``."""
 
     uv: Uv
     sandbox: Sandbox
     work: Path
     python: Path
-    uv_config: Path
+    links: Path
+    cache: Path
     reporter: Listener = field(default_factory=Listener)
     stop: Cancellation = field(default_factory=Cancellation)
+    supply: Supply | None = None
+
+    def shop(self, *, timeout: float = 30, **more: Any) -> Workshop:
+        """The workshop; ``timeout`` in seconds for each hook."""
+        shop = Workshop(
+            python=self.python,
+            uv=self.uv,
+            sandbox=self.sandbox,
+            work=self.work,
+            cache_dir=self.cache,
+            supply=self.supply or FolderSupply(self.links),
+            reporter=self.reporter,
+            stop=self.stop,
+            source_date_epoch=1_577_836_800,
+            limits=Limits(seconds=timeout),
+        )
+        return replace(shop, **more)
+
+
+def build(
+    bench: Bench,
+    source: Source,
+    *,
+    recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
+    environments: Environments | None = None,
+    **more: Any,
+) -> BuiltWheel:
+    """The source's wheel, built by the bench's Python or another that fits; ``more`` changes the workshop."""
+    shop = bench.shop(**more)
+    facts = source.facts
+    interpreter = fitting(facts.requires_python, preferred=shop.python, uv=shop.uv, stop=shop.stop, wanted_by=facts.filename)
+    with open_bench(facts, source.path, shop=shop, interpreter=interpreter, recipe=recipe, environments=environments) as made:
+        return made.wheel()
 
 
 def names(wheel: Path) -> list[str]:

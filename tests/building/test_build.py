@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import socket
 import sys
 import threading
@@ -16,27 +17,11 @@ import pytest
 from packaging.requirements import Requirement
 
 from hardtack.building.backend import BadBackend, WrongWheel
-from hardtack.building.build import BuiltWheel, build_wheel, prepare_metadata
+from hardtack.building.build import prepare_metadata
 from hardtack.building.environment import BuildRequirementFault
 from hardtack.building.interpreter import NoPython
 from hardtack.errors import BuildFault, Cancelled
-from tests.building.projects import Bench, Source, names, source, wheel_folder
-
-
-def build(bench: Bench, source: Source, *, timeout: float = 30, config: Path | None = None) -> BuiltWheel:
-    return build_wheel(
-        source.facts,
-        source.path,
-        python=bench.python,
-        uv=bench.uv,
-        uv_config=config or bench.uv_config,
-        sandbox=bench.sandbox,
-        work=bench.work,
-        source_date_epoch=1_577_836_800,
-        reporter=bench.reporter,
-        stop=bench.stop,
-        timeout=timeout,
-    )
+from tests.building.projects import Bench, Source, build, names, source, wheel_folder
 
 
 def test_an_honest_source_becomes_its_wheel(bench: Bench, tmp_path: Path) -> None:
@@ -226,7 +211,7 @@ def test_a_failure_shows_the_last_lines_and_keeps_the_log(bench: Bench, tmp_path
     assert "ffi.h" in caught.value.hint
     logs = [path for path in bench.work.rglob("*") if path.is_file()]
     assert len(logs) == 1
-    assert logs[0].name == "mini-1.0.tar.gz.log"
+    assert logs[0].name == f"mini-1.0.tar.gz.cpython-{platform.python_version()}.log"
     assert str(logs[0]) in words
     assert "fatal error" in logs[0].read_text()
     build(bench, source(tmp_path))
@@ -337,8 +322,8 @@ def test_home_is_the_builds_own(bench: Bench, tmp_path: Path, monkeypatch: pytes
 
 
 def test_dynamic_requirements_are_installed_in_rounds(bench: Bench, tmp_path: Path) -> None:
-    config = wheel_folder(
-        tmp_path / "more",
+    wheel_folder(
+        bench.links,
         ("first", "1.0", {"first.py": b"x = 1\n"}),
         ("second", "2.0", {"second.py": b"x = 1\n"}),
     )
@@ -349,14 +334,14 @@ def test_dynamic_requirements_are_installed_in_rounds(bench: Bench, tmp_path: Pa
         "    return ['first', 'second>=2']\n"
         "def build_wheel(d, *_, plain=build_wheel):\n    import first, second\n    return plain(d)\n",
     )
-    built = build(bench, asking, config=config)
+    built = build(bench, asking)
     assert sorted(built.record.requires) == ["first==1.0", "second==2.0"]
 
 
 @pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 def test_a_backend_that_is_never_content_is_ended(bench: Bench, tmp_path: Path) -> None:
     wheels = [(f"thing{number}", "1.0", {f"thing{number}.py": b""}) for number in range(9)]
-    config = wheel_folder(tmp_path / "more", *wheels)
+    wheel_folder(bench.links, *wheels)
     endless = source(
         tmp_path,
         "import importlib.util\n"
@@ -365,7 +350,7 @@ def test_a_backend_that_is_never_content_is_ended(bench: Bench, tmp_path: Path) 
         "    return ['thing%d' % n for n in range(len(have) + 1)]\n",
     )
     with pytest.raises(BadBackend, match="still asks for more"):
-        build(bench, endless, config=config)
+        build(bench, endless)
 
 
 @pytest.mark.parametrize("sandbox", ["none"], indirect=True)
@@ -384,18 +369,7 @@ def test_no_python_here_fits(bench: Bench, tmp_path: Path) -> None:
 
 
 def metadata(bench: Bench, source: Source) -> tuple[list[str], bool, frozenset[str]]:
-    answer = prepare_metadata(
-        source.facts,
-        source.path,
-        python=bench.python,
-        uv=bench.uv,
-        uv_config=bench.uv_config,
-        sandbox=bench.sandbox,
-        work=bench.work,
-        reporter=bench.reporter,
-        stop=bench.stop,
-        timeout=30,
-    )
+    answer = prepare_metadata(source.facts, source.path, shop=bench.shop())
     assert answer.version == source.facts.version
     return sorted(answer.requires), answer.static, answer.extras
 

@@ -15,14 +15,16 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from hardtack.building.contained import run_contained
 from hardtack.building.environment import BuildEnvironment
+from hardtack.building.faults import BadBackend as BadBackend
+from hardtack.building.faults import WrongWheel as WrongWheel
 from hardtack.building.hint import hint_for
 from hardtack.building.interpreter import Interpreter, folders
-from hardtack.building.sandbox_launch import Limits as Limits
-from hardtack.building.sandbox_launch import Mount, Sandbox
+from hardtack.building.sandbox_launch import Mount
 from hardtack.building.sandbox_system import declare_tools
+from hardtack.building.workshop import Workshop
 from hardtack.errors import BuildFault
+from hardtack.model.recipe import Recipe
 from hardtack.model.wheel import SdistFacts
-from hardtack.system.cancellation import Cancellation
 
 _ANSWER_LIMIT = 16 << 20  # bytes of a hook's answer
 _TAIL_LINES = 20
@@ -35,18 +37,6 @@ _SOURCE, _OUTPUT, _METADATA, _ENVIRONMENT, _HOME, _TEMPORARY, _ANSWER, _SCRIPTS,
 T = TypeVar("T")
 
 
-class BadBackend(BuildFault):
-    """A backend answered with something that is not an answer."""
-
-    slug = "backend"
-
-
-class WrongWheel(BadBackend):
-    """A backend returned something else than the one wheel that was asked for."""
-
-    slug = "wrong-wheel"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTree:
     """An unpacked source, and what its archive says of itself. ``root``: the folder around it that belongs to it too (a repository's)."""
@@ -57,32 +47,32 @@ class SourceTree:
 
 
 class Backend:
-    """The hooks of one source, in one work folder. Folder and log belong to the caller; errors name ``kept_log``, where it will lie."""
+    """The hooks of one source, in one work folder. Folder and log belong to the caller; errors name ``kept_log``, where it will lie.
+
+    ``variables`` and ``programs`` are the source's own, besides those of its recipe.
+    """
 
     def __init__(
         self,
         tree: SourceTree,
         *,
+        shop: Workshop,
         interpreter: Interpreter,
-        sandbox: Sandbox,
+        recipe: Recipe,
         work: Path,
         log: Path,
         kept_log: Path,
-        source_date_epoch: int,
-        limits: Limits,
-        stop: Cancellation,
         variables: Mapping[str, str] | None = None,
-        tools: Sequence[str] = (),
+        programs: Sequence[str] = (),
     ) -> None:
         self._tree = tree
-        self._more = dict(variables or {})
+        self._shop = shop
+        self._sandbox = shop.sandbox
         self._interpreter = interpreter
-        self._sandbox = sandbox
+        self._settings = dict(sorted(recipe.settings.items()))
+        self._more = {**(variables or {}), **dict(recipe.variables)}
         self.log = log
         self._kept_log = kept_log
-        self._epoch = source_date_epoch
-        self._limits = limits
-        self._stop = stop
         self._environment: BuildEnvironment | None = None
         self.output = work / "output"
         self.metadata = work / "metadata"
@@ -93,7 +83,7 @@ class Backend:
             folder.mkdir(parents=True)
         self._tools = work / "tools"
         if os.name != "nt":
-            declare_tools(self._tools, tools)
+            declare_tools(self._tools, (*programs, *recipe.tools))
 
     def use(self, environment: BuildEnvironment) -> None:
         """Run the next hooks in this environment."""
@@ -102,7 +92,7 @@ class Backend:
     def wanted(self, kind: str = "wheel") -> tuple[Requirement, ...]:
         """get_requires_for_build_wheel (or _sdist, _editable): what the backend wants beyond the static requirements."""
         hook = f"get_requires_for_build_{kind}"
-        answer = self._call(lambda hooks: getattr(hooks, hook)({}))
+        answer = self._call(lambda hooks: getattr(hooks, hook)(self._settings))
         if not isinstance(answer, list) or not all(isinstance(text, str) for text in answer):
             raise BadBackend(f"{hook} did not answer with a list of requirements", where=self._where)
         wanted = []
@@ -116,17 +106,19 @@ class Backend:
     def prepare(self) -> str:
         """prepare_metadata_for_build_wheel, or a wheel's own: the name of the dist-info folder that now lies in ``metadata``."""
         place = self._sandbox.inside(self.metadata, self._mounts(None))
-        return self._name(self._call(lambda hooks: hooks.prepare_metadata_for_build_wheel(place, {})), "prepare_metadata_for_build_wheel")
+        return self._name(
+            self._call(lambda hooks: hooks.prepare_metadata_for_build_wheel(place, self._settings)), "prepare_metadata_for_build_wheel"
+        )
 
     def build(self) -> str:
         """build_wheel: the name, by the backend's word, of the wheel that now lies in ``output``."""
         place = self._sandbox.inside(self.output, self._mounts(None))
-        return self._name(self._call(lambda hooks: hooks.build_wheel(place, {})), "build_wheel")
+        return self._name(self._call(lambda hooks: hooks.build_wheel(place, self._settings)), "build_wheel")
 
     def build_sdist(self) -> str:
         """build_sdist: the name, by the backend's word, of the source archive that now lies in ``output``."""
         place = self._sandbox.inside(self.output, self._mounts(None))
-        return self._name(self._call(lambda hooks: hooks.build_sdist(place, {})), "build_sdist")
+        return self._name(self._call(lambda hooks: hooks.build_sdist(place, self._settings)), "build_sdist")
 
     @property
     def _where(self) -> str:
@@ -186,10 +178,10 @@ class Backend:
             mounts=mounts,
             cwd=Path(cwd or self._tree.path),
             environment={**self._variables(mounts), **more},
-            limits=self._limits,
+            limits=self._shop.limits,
         )
         self._write(f"--- {hook}\n")
-        ended = run_contained(launch, log=self.log, stop=self._stop, limits=self._limits)
+        ended = run_contained(launch, log=self.log, stop=self._shop.stop, limits=self._shop.limits)
         if ended.limit is not None:
             raise self._failed(f"{hook} was ended: {ended.limit}")
         if ended.code != 0:
@@ -249,7 +241,7 @@ class Backend:
             "TMP": temporary,
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
-            "SOURCE_DATE_EPOCH": str(self._epoch),
+            "SOURCE_DATE_EPOCH": str(self._shop.source_date_epoch),
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
@@ -257,6 +249,11 @@ class Backend:
             "PIP_NO_INDEX": "1",
             "UV_OFFLINE": "1",
             "CARGO_NET_OFFLINE": "true",
+            # How many at once, for those that know what depends on what, so that it changes nothing that comes out. Not MAKEFLAGS: a
+            # Makefile that somebody wrote may be right only in order. A recipe may set it for one that is known to be whole.
+            "CMAKE_BUILD_PARALLEL_LEVEL": str(self._shop.cores),
+            "CARGO_BUILD_JOBS": str(self._shop.cores),
+            "MAX_JOBS": str(self._shop.cores),
             **self._more,
         }
 

@@ -8,10 +8,11 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -19,25 +20,28 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from hardtack.building.backend import Backend, BadBackend, Limits, SourceTree, WrongWheel
-from hardtack.building.environment import BuildEnvironment, build_environment
+from hardtack.building.backend import Backend, SourceTree
+from hardtack.building.environment import BuildEnvironment, Environments
+from hardtack.building.faults import BadBackend, WrongWheel
+from hardtack.building.ingredients import Ingredients, digest_of, gathered
 from hardtack.building.interpreter import Interpreter, fitting
-from hardtack.building.repair import Fitted, Repairer, fit_tags
-from hardtack.building.sandbox import Sandbox
+from hardtack.building.notes import answered_before, keep_log, remember_answer
+from hardtack.building.repair import Fitted, fit_tags
+from hardtack.building.rounds import Settled, settle
+from hardtack.building.workshop import Asker, Tool, Workshop
 from hardtack.errors import BuildFault
 from hardtack.model.finding import Severity
 from hardtack.model.manifest import BuildRecord
+from hardtack.model.recipe import Recipe
 from hardtack.model.wheel import BadWheel, SdistFacts
-from hardtack.reporting import Reporter
-from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import remove, sweep
-from hardtack.system.uv import Uv
 from hardtack.wheelhouse.inspect import inspect_wheel
 from hardtack.wheelhouse.sdist import extract_sdist
 
-_ROUNDS = 4  # of "what else do you need?"
+NOTHING = Recipe()  # more than the source says
+
+_SCHEMA = 3
 _METADATA_LIMIT = 16 << 20  # bytes
-_SECONDS = 3600.0  # for each hook
 _ABANDONED = 86_400.0  # seconds after which a folder is no running build's
 _ANY = frozenset({Tag("py3", "none", "any")})
 
@@ -59,7 +63,7 @@ class BuiltWheel:
     """A wheel made here. ``size`` in bytes; ``path`` lies in the work folder and is the caller's to take and remove.
 
     ``tags`` are true: read from its files where it is compiled. ``outside`` are the libraries that a compiled wheel needs of its host
-    and does not bring; its tags then promise no other host.
+    and does not bring; its tags then promise no other host. ``log`` is what the build said, in the cache.
     """
 
     path: Path
@@ -69,6 +73,7 @@ class BuiltWheel:
     record: BuildRecord
     tags: frozenset[Tag] = _ANY
     outside: tuple[str, ...] = ()
+    log: Path | None = None
 
     @property
     def pure(self) -> bool:
@@ -91,184 +96,208 @@ def static_metadata(facts: SdistFacts) -> MetadataAnswer | None:
 
 
 def prepare_metadata(
-    facts: SdistFacts,
-    archive: Path,
-    *,
-    python: Path,
-    uv: Uv,
-    uv_config: Path | None,
-    sandbox: Sandbox,
-    work: Path,
-    source_date_epoch: int = 315_532_800,
-    reporter: Reporter,
-    stop: Cancellation,
-    timeout: float = _SECONDS,
+    facts: SdistFacts, archive: Path, *, shop: Workshop, recipe: Recipe = NOTHING, environments: Environments | None = None
 ) -> MetadataAnswer:
     """What the archive's wheel will require: from its own static fields where they may be trusted, else by asking its backend, confined.
 
-    ``timeout`` in seconds for each hook. Raises BuildFault where the backend fails or tells of another project or version.
+    Raises BuildFault where the backend fails or tells of another project or version, and what ``shop.supply`` raises.
     """
     answer = static_metadata(facts)
     if answer is not None:
         return answer
-    reporter.detail(f"{facts.filename}: asking its build backend for metadata ({sandbox.name})")
-    with _prepared(
-        facts,
-        archive,
-        python=python,
-        uv=uv,
-        uv_config=uv_config,
-        sandbox=sandbox,
-        work=work,
-        source_date_epoch=source_date_epoch,
-        stop=stop,
-        timeout=timeout,
-    ) as (backend, _, _):
-        return _read_metadata(facts, backend.metadata, backend.prepare())
+    interpreter = fitting(facts.requires_python, preferred=shop.python, uv=shop.uv, stop=shop.stop, wanted_by=facts.filename)
+    with bench(facts, archive, shop=shop, interpreter=interpreter, recipe=recipe, environments=environments) as made:
+        return made.metadata()
 
 
-def build_wheel(
+@contextmanager
+def bench(
     facts: SdistFacts,
     archive: Path,
     *,
-    python: Path,
-    uv: Uv,
-    uv_config: Path | None,
-    sandbox: Sandbox,
-    work: Path,
-    source_date_epoch: int,
-    reporter: Reporter,
-    stop: Cancellation,
-    timeout: float = _SECONDS,
-    repairer: Repairer | None = None,
-) -> BuiltWheel:
-    """Build the archive's wheel, confined, and take it out of the build only if it is the one that was asked for, under true tags.
+    shop: Workshop,
+    interpreter: Interpreter,
+    recipe: Recipe = NOTHING,
+    environments: Environments | None = None,
+) -> Iterator[Bench]:
+    """All that one source is built with in one interpreter, found out in rounds; nothing is built yet.
 
-    ``timeout`` in seconds for each hook. ``python`` is used where the source's Requires-Python allows it, else another one of this machine.
-    ``repairer`` brings the libraries of a compiled wheel along. Raises WrongWheel for anything that is not the one right file, BuildFault
-    (with the log's last lines, and the log's path in ``work``) where the backend fails. Nothing but that log and the wheel's folder stays
-    in ``work``; what a killed run left there goes a day later.
+    The backend is asked what it wants besides, confined, unless it was asked before with the same tools. ``environments`` are shared with
+    other benches; without, there are some for this one. Raises BuildFault (with the log's last lines, and the log's path in
+    ``shop.work``) where the backend fails, and what ``shop.supply`` raises.
     """
-    reporter.build_started(facts.filename)
-    started = time.monotonic()
-    built: BuiltWheel | None = None
-    try:
-        with _prepared(
-            facts,
-            archive,
-            python=python,
-            uv=uv,
-            uv_config=uv_config,
-            sandbox=sandbox,
-            work=work,
-            source_date_epoch=source_date_epoch,
-            stop=stop,
-            timeout=timeout,
-        ) as (backend, environment, interpreter):
+    shop.work.mkdir(parents=True, exist_ok=True)
+    sweep(shop.work, older_than=time.time() - _ABANDONED)
+    given = gathered(recipe, shop, where=facts.filename)
+    with ExitStack() as stack:
+        shared = environments if environments is not None else stack.enter_context(Environments(shop))
+        hooks = _Hooks(facts, archive, shop, interpreter, given, shared)
+        settled = settle(
+            Asker(filename=facts.filename, sha256=facts.sha256),
+            [*facts.build_requires, *recipe.requires],
+            interpreter=interpreter,
+            shop=shop,
+            ask=hooks.wanted,
+        )
+        yield Bench(hooks, settled)
+
+
+class Bench:
+    """One source, one interpreter, and what goes into the build of one by the other.
+
+    ``requires`` is all that was asked for, ``tools`` what satisfied it. ``key`` is the digest of everything that goes in.
+    """
+
+    def __init__(self, hooks: _Hooks, settled: Settled) -> None:
+        self._hooks = hooks
+        self.requires = settled.requires
+        self.tools = settled.tools
+        repairer = hooks.shop.repairer
+        self.key = digest_of(
+            {
+                **hooks.parts(self.tools),
+                "schema": _SCHEMA,
+                "requires": [str(requirement) for requirement in self.requires],
+                "repairer": [repairer.name, repairer.version] if repairer is not None else None,
+            }
+        )
+
+    def metadata(self) -> MetadataAnswer:
+        """What the wheel will require, by the backend's word. Raises BuildFault where it fails or tells of another project or version."""
+        hooks = self._hooks
+        hooks.shop.reporter.detail(f"{hooks.facts.filename}: asking its build backend for metadata ({hooks.shop.sandbox.name})")
+        with hooks.opened(self.tools) as (backend, _):
+            answer = _read_metadata(hooks.facts, backend.metadata, backend.prepare())
+        hooks.kept_log.unlink(missing_ok=True)
+        return answer
+
+    def wheel(self) -> BuiltWheel:
+        """Build the wheel, confined, and take it out of the build only if it is the one that was asked for, under true tags.
+
+        Raises WrongWheel for anything that is not the one right file, BuildFault (with the log's last lines, and the log's path in
+        ``shop.work``) where the backend fails. Nothing but that log and the wheel's folder stays in ``shop.work``; what a killed run
+        left there goes a day later.
+        """
+        facts, shop = self._hooks.facts, self._hooks.shop
+        shop.reporter.build_started(facts.filename)
+        started = time.monotonic()
+        built: BuiltWheel | None = None
+        try:
+            built = self._wheel()
+            return built
+        finally:
+            shop.reporter.build_finished(facts.filename, wheel=built.filename if built else None, seconds=time.monotonic() - started)
+
+    def _wheel(self) -> BuiltWheel:
+        hooks, facts, shop = self._hooks, self._hooks.facts, self._hooks.shop
+        with hooks.opened(self.tools) as (backend, environment):
             path = _the_one_wheel(facts, backend.output, backend.build())
             digest, size = _digest(path)
             _judge(facts, path, digest)
             fitted = fit_tags(
                 path,
                 source=facts.filename,
-                interpreter=interpreter,
-                repairer=repairer,
-                sandbox=sandbox,
+                interpreter=hooks.interpreter,
+                repairer=shop.repairer,
+                sandbox=shop.sandbox,
                 room=backend.output.parent,
                 log=backend.log,
-                source_date_epoch=source_date_epoch,
-                stop=stop,
+                source_date_epoch=shop.source_date_epoch,
+                stop=shop.stop,
             )
             if fitted.path != path:
                 path = fitted.path
                 digest, size = _digest(path)
                 _judge(facts, path, digest)
+            given, compiled = hooks.given, not is_pure(fitted.tags)
             record = BuildRecord(
                 source=facts.filename,
                 source_sha256=facts.sha256,
                 backend=facts.backend,
                 requires=dict(environment.installed),
-                sandbox=sandbox.name,
-                python=interpreter.label,
-                tools=_tools(fitted, interpreter),
+                sandbox=shop.sandbox.name,
+                python=hooks.interpreter.label,
+                tools=_tools(fitted, hooks.interpreter),
+                # A pure wheel owes them nothing, and is the same where there are others.
+                compilers=dict(given.compilers) or None if compiled else None,
+                config=given.config or None,
+                variables=given.variables or None,
+                programs=dict(given.programs) or None,
             )
-            taken = _fresh(work, "wheel-") / path.name
+            taken = _fresh(shop.work, "wheel-") / path.name
             path.replace(taken)
-            built = BuiltWheel(
-                path=taken,
-                filename=taken.name,
-                sha256=digest,
-                size=size,
-                record=record,
-                tags=fitted.tags,
-                outside=fitted.outside,
-            )
-            return built
-    finally:
-        reporter.build_finished(facts.filename, wheel=built.filename if built else None, seconds=time.monotonic() - started)
-
-
-@contextmanager
-def _prepared(
-    facts: SdistFacts,
-    archive: Path,
-    *,
-    python: Path,
-    uv: Uv,
-    uv_config: Path | None,
-    sandbox: Sandbox,
-    work: Path,
-    source_date_epoch: int,
-    stop: Cancellation,
-    timeout: float,
-) -> Iterator[tuple[Backend, BuildEnvironment, Interpreter]]:
-    """The backend of an unpacked archive, in an environment that has all it asks for. Nothing but a failure's log outlives the block."""
-    work.mkdir(parents=True, exist_ok=True)
-    sweep(work, older_than=time.time() - _ABANDONED)
-    interpreter = fitting(facts.requires_python, preferred=python, uv=uv, stop=stop, wanted_by=facts.filename)
-    room = _fresh(work, "build-")
-    # One log for each archive, of its last failure: written in the room, where no other run's build writes, and moved when it is whole.
-    log, kept = room / "log", work / f"{facts.filename}.log"
-    log.touch()
-    try:
-        tree = SourceTree(path=extract_sdist(archive, facts, room / "unpacked"), facts=facts)
-        backend = Backend(
-            tree,
-            interpreter=interpreter,
-            sandbox=sandbox,
-            work=room,
+            log = keep_log(self.key, backend.log, cache_dir=shop.cache_dir)
+        hooks.kept_log.unlink(missing_ok=True)
+        return BuiltWheel(
+            path=taken,
+            filename=taken.name,
+            sha256=digest,
+            size=size,
+            record=record,
+            tags=fitted.tags,
+            outside=fitted.outside,
             log=log,
-            kept_log=kept,
-            source_date_epoch=source_date_epoch,
-            limits=Limits(seconds=timeout),
-            stop=stop,
         )
-        environment = _asked_until_content(facts, backend, interpreter=interpreter, uv=uv, uv_config=uv_config, room=room, stop=stop)
-        yield backend, environment, interpreter
-        kept.unlink(missing_ok=True)
-    except BuildFault as error:
-        error.where = error.where or facts.filename
-        if str(kept) in error.reason:
-            log.replace(kept)
-        raise
-    finally:
-        remove(room)
 
 
-def _asked_until_content(
-    facts: SdistFacts, backend: Backend, *, interpreter: Interpreter, uv: Uv, uv_config: Path | None, room: Path, stop: Cancellation
-) -> BuildEnvironment:
-    """Environments, each made anew, until the backend asks for nothing that is not in it."""
-    asked = list(facts.build_requires)
-    for number in range(_ROUNDS):
-        folder = room / f"env{number}"
-        environment = build_environment(asked, python=interpreter.executable, uv=uv, uv_config=uv_config, folder=folder, stop=stop)
-        backend.use(environment)
-        new = [requirement for requirement in backend.wanted() if str(requirement) not in {str(known) for known in asked}]
-        if not new:
-            return environment
-        asked += new
-    raise BadBackend(f"its backend still asks for more after {_ROUNDS} rounds: {', '.join(str(requirement) for requirement in new)}")
+class _Hooks:
+    """One source's backend in one interpreter: each question in a room of its own, so that no answer depends on which were asked before."""
+
+    def __init__(
+        self, facts: SdistFacts, archive: Path, shop: Workshop, interpreter: Interpreter, given: Ingredients, environments: Environments
+    ) -> None:
+        self.facts, self.shop, self.interpreter, self.given = facts, shop, interpreter, given
+        self._archive, self._environments = archive, environments
+        # One for each archive and interpreter, of their last failure.
+        self.kept_log = shop.work / f"{facts.filename}.{interpreter.label.replace(' ', '-')}.log"
+
+    def parts(self, tools: Sequence[Tool]) -> dict[str, Any]:
+        """What goes into the answer to any question, for a key."""
+        return {
+            "source": self.facts.sha256,
+            "backend": [self.facts.backend, *self.facts.backend_path],
+            "tools": [[tool.filename, tool.sha256] for tool in tools],
+            **self.given.parts(self.shop, self.interpreter),
+        }
+
+    def wanted(self, tools: Sequence[Tool]) -> Sequence[Requirement]:
+        """get_requires_for_build_wheel in an environment of these tools, or what it answered before to the same."""
+        key = digest_of({"schema": _SCHEMA, "hook": "get_requires_for_build_wheel", **self.parts(tools)})
+        answer = answered_before(key, cache_dir=self.shop.cache_dir)
+        if answer is None:
+            with self.opened(tools) as (backend, _):
+                answer = backend.wanted()
+            remember_answer(key, answer, cache_dir=self.shop.cache_dir)
+        return answer
+
+    @contextmanager
+    def opened(self, tools: Sequence[Tool]) -> Iterator[tuple[Backend, BuildEnvironment]]:
+        """The backend of the unpacked archive in an environment of these tools. Nothing but a failure's log outlives the block."""
+        room = _fresh(self.shop.work, "build-")
+        # Written in the room, where no other run's build writes, and moved when it is whole.
+        log = room / "log"
+        log.touch()
+        try:
+            environment = self._environments.environment(self.interpreter, tools)
+            tree = SourceTree(path=extract_sdist(self._archive, self.facts, room / "unpacked"), facts=self.facts)
+            backend = Backend(
+                tree,
+                shop=self.shop,
+                interpreter=self.interpreter,
+                recipe=self.given.recipe,
+                work=room,
+                log=log,
+                kept_log=self.kept_log,
+            )
+            backend.use(environment)
+            yield backend, environment
+        except BuildFault as error:
+            error.where = error.where or self.facts.filename
+            if str(self.kept_log) in error.reason:
+                log.replace(self.kept_log)
+            raise
+        finally:
+            remove(room)
 
 
 def _the_one_wheel(facts: SdistFacts, output: Path, name: str) -> Path:

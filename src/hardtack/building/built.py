@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 
 from hardtack.building.build import BuiltWheel
-from hardtack.building.repair import Repairer
+from hardtack.building.notes import log_of
 from hardtack.model.manifest import BuildRecord
-from hardtack.model.wheel import SdistFacts
 from hardtack.system.files import write_bytes
-
-_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """A wheel built in an earlier run; its bytes are in the store under ``sha256``. ``size`` in bytes."""
+    """A wheel built in an earlier run; its bytes are in the store under ``sha256``. ``size`` in bytes. ``log``: what its build said."""
 
     filename: str
     sha256: str
     size: int
     record: BuildRecord
     outside: tuple[str, ...] = ()
+    log: Path | None = None
 
     @property
     def tags(self) -> frozenset[Tag]:
@@ -36,41 +33,24 @@ class Remembered:
         return parse_wheel_filename(self.filename)[3]
 
 
-def build_key(facts: SdistFacts, *, python: str, sandbox: str, source_date_epoch: int, repairer: Repairer | None = None) -> str:
-    """The digest of what is known to go into a build before it begins.
-
-    ``python`` is any text that tells interpreters and their platforms apart (``Interpreter.label`` and ``abi``): what one compiled is not
-    taken for what another would, nor is what was linked to one C library for what another system would give.
-
-    A build made without a sandbox is not taken for one made in it. The build requirements that were really used are in the record,
-    and a newer release of one does not build again.
-    """
-    parts = {
-        "schema": _SCHEMA,
-        "source": facts.sha256,
-        "backend": [facts.backend, *facts.backend_path],
-        "requires": sorted(str(requirement) for requirement in facts.build_requires),
-        "python": python,
-        "sandbox": sandbox,
-        "epoch": source_date_epoch,
-        "repairer": [repairer.name, repairer.version] if repairer is not None else None,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def built_before(key: str, *, cache_dir: Path, has: Callable[[str], bool]) -> Remembered | None:
-    """What an earlier run made of the same source in the same way, if the store still ``has`` the wheel."""
+    """What an earlier run built of all that ``key`` is the digest of (a bench's), if the store still ``has`` the wheel."""
     try:
         data = json.loads((cache_dir / "built" / f"{key}.json").read_bytes())
+        record = BuildRecord(**data["record"])
+        if record.config is not None:
+            record = replace(record, config={setting: tuple(values) for setting, values in record.config.items()})
+        log = log_of(key, cache_dir=cache_dir)
         remembered = Remembered(
             filename=str(data["filename"]),
             sha256=str(data["sha256"]),
             size=int(data["size"]),
-            record=BuildRecord(**data["record"]),
+            record=record,
             outside=tuple(str(library) for library in data["outside"]),
+            log=log if log.is_file() else None,
         )
         whole = data["key"] == key
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # absent, torn or of another schema: build again
     return remembered if whole and has(remembered.sha256) else None
 

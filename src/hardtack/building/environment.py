@@ -1,32 +1,32 @@
-"""The environment of a build: a virtual environment that holds what the backend asked for, from wheels alone."""
+"""The environment of a build: a virtual environment that holds exactly the wheels that were supplied, and was never run."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
 
-from packaging.requirements import Requirement
-from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from hardtack.building.faults import BuildRequirementFault as BuildRequirementFault
+from hardtack.building.interpreter import Interpreter
+from hardtack.building.workshop import Tool, Workshop
 from hardtack.errors import BuildFault
 from hardtack.system.cancellation import Cancellation
+from hardtack.system.files import place, remove
 from hardtack.system.uv import Uv
-
-
-class BuildRequirementFault(BuildFault):
-    """What a source needs to be built cannot be had."""
-
-    slug = "build-requirements"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildEnvironment:
     """An environment that was never run: ``folder`` holds it, ``python`` starts it.
 
-    ``installed`` maps "name==version" to the sha256 of its wheel, "" where no index stated one.
+    ``installed`` maps "name==version" to the sha256 of its wheel.
     """
 
     folder: Path
@@ -34,106 +34,104 @@ class BuildEnvironment:
     installed: Mapping[str, str] = field(hash=False)
 
 
-def build_environment(
-    requires: Sequence[Requirement],
-    *,
-    python: Path,
-    uv: Uv,
-    uv_config: Path | None,
-    folder: Path,
-    stop: Cancellation,
-    only_binary: bool = True,
-) -> BuildEnvironment:
-    """Make a virtual environment of ``python`` in ``folder``, which must not exist, with ``requires`` and what they need.
+def build_environment(tools: Sequence[Tool], *, python: Path, uv: Uv, folder: Path, stop: Cancellation) -> BuildEnvironment:
+    """Make a virtual environment of ``python`` in ``folder``, which must not exist, with exactly these wheels. Offline.
 
-    Everything comes from wheels (with ``only_binary``, the sole mode in which no foreign code runs here) of the indexes in ``uv_config``.
-    uv asks only a Python without any package what it is, so that no ``.pth`` of a build requirement runs outside the sandbox: an
-    environment is therefore never added to, but made anew. Raises BuildRequirementFault naming what cannot be had.
+    uv's cache and the wheels under their names lie beside ``folder``, for the next one there, and nothing of them elsewhere: no build's
+    environment shares a file with what outlives the run.
+    uv asks only a Python without any package what it is, so that no ``.pth`` of a wheel runs outside the sandbox: an environment is
+    therefore never added to, but made anew. Raises BuildRequirementFault where the wheels cannot be put together.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.parent
+    beside.mkdir(parents=True, exist_ok=True)
+    uv = replace(uv, cache_dir=beside)
     made = uv.run(
         ["venv", "--quiet", "--relocatable", "--no-project", "--python", str(python), str(folder)],
-        cwd=folder.parent,
+        cwd=beside,
         stop=stop,
         offline=True,
     )
     if made.code != 0:
         raise BuildFault(f"uv could not make a virtual environment: {_last_words(made.stderr)}", where=str(python))
     executable = folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
-    if not requires:
+    installed = {_pin(tool): tool.sha256 for tool in sorted(tools, key=lambda tool: (tool.filename, tool.sha256))}
+    if not installed:
         return BuildEnvironment(folder=folder, python=executable, installed={})
-
-    asked = folder.parent / f"{folder.name}.in"
-    locked = folder.parent / f"pylock.{folder.name}.toml"
-    asked.write_text("".join(f"{requirement}\n" for requirement in requires), encoding="utf-8")
-    binary = ["--only-binary", ":all:"] if only_binary else []
-    compiled = uv.run(
-        [
-            *["pip", "compile", "--quiet", "--no-header", "--format", "pylock.toml", "--python", str(executable)],
-            *[*binary, "--output-file", str(locked), str(asked)],
-        ],
-        cwd=folder.parent,
+    asked = beside / f"{folder.name}.txt"
+    asked.write_text("".join(f"{_under_its_name(tool, beside / 'wheels')}\n" for tool in tools), encoding="utf-8")
+    done = uv.run(
+        ["pip", "install", "--quiet", "--python", str(executable), "--no-deps", "--no-index", "--require-hashes", "-r", str(asked)],
+        cwd=beside,
         stop=stop,
-        config_file=uv_config,
+        offline=True,
     )
-    if compiled.code != 0:
-        raise _unsatisfied(requires, compiled.stderr)
-    installed = uv.run(
-        ["pip", "install", "--quiet", "--python", str(executable), "--no-deps", *binary, "--preview-features", "pylock", "-r", str(locked)],
-        cwd=folder.parent,
-        stop=stop,
-        config_file=uv_config,
-    )
-    if installed.code != 0:
-        raise _unsatisfied(requires, installed.stderr)
-    return BuildEnvironment(folder=folder, python=executable, installed=_installed(folder, _digests(locked)))
+    if done.code != 0:
+        pins = ", ".join(installed)
+        raise BuildRequirementFault(f"what it needs to be built ({pins}) cannot be put into one environment: {_last_words(done.stderr)}")
+    return BuildEnvironment(folder=folder, python=executable, installed=installed)
 
 
-def _digests(locked: Path) -> Mapping[tuple[str, str], Mapping[frozenset[Tag], str]]:
-    """For each (name, version) of a pylock.toml, the stated sha256 of each of its wheels, by the wheel's tags."""
-    import tomllib
+class Environments:
+    """The build environments of one run, in a folder of their own that is gone when the block ends.
 
-    digests: dict[tuple[str, str], dict[frozenset[Tag], str]] = {}
-    for package in tomllib.loads(locked.read_text(encoding="utf-8")).get("packages", []):
-        wheels = digests.setdefault((canonicalize_name(package["name"]), str(package.get("version", ""))), {})
-        rows = [*package.get("wheels", []), *([package["archive"]] if "archive" in package else [])]
-        for row in rows:
-            filename = row.get("name") or str(row.get("url") or row.get("path")).rpartition("/")[2]
-            try:
-                tags = parse_wheel_filename(filename)[3]
-            except InvalidWheelFilename:
-                continue
-            wheels[tags] = row.get("hashes", {}).get("sha256", "")
-    return digests
+    Each is made once, for all the builds that have the same interpreter and the same tools, which see it read-only where there is a
+    sandbox. For any thread.
+    """
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._folder: Path | None = None
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._made: dict[str, BuildEnvironment] = {}
+
+    def __enter__(self) -> Environments:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            folder, self._folder = self._folder, None
+            self._made.clear()
+        if folder is not None:
+            remove(folder)
+
+    def environment(self, interpreter: Interpreter, tools: Sequence[Tool]) -> BuildEnvironment:
+        """The environment of these tools, made if there is none yet. Raises what ``build_environment`` raises, and makes it anew then."""
+        parts = [str(interpreter.executable), *sorted(f"{tool.filename} {tool.sha256}" for tool in tools)]
+        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        with self._lock:
+            if self._folder is None:
+                self._shop.work.mkdir(parents=True, exist_ok=True)
+                self._folder = Path(tempfile.mkdtemp(prefix=".hardtack-environments-", dir=self._shop.work))
+            folder = self._folder
+            own = self._locks.setdefault(key, threading.Lock())
+        # While it is in use it is young, whatever another run's sweep thinks of a folder that was made yesterday.
+        os.utime(folder)
+        with own:
+            found = self._made.get(key)
+            if found is None:
+                remove(folder / key)
+                found = build_environment(tools, python=interpreter.executable, uv=self._shop.uv, folder=folder / key, stop=self._shop.stop)
+                self._made[key] = found
+            return found
 
 
-def _installed(folder: Path, digests: Mapping[tuple[str, str], Mapping[frozenset[Tag], str]]) -> dict[str, str]:
-    """What lies in the environment, read from its dist-info folders, each with its wheel's digest, found by the tags in WHEEL."""
-    from packaging.tags import parse_tag
-
-    installed: dict[str, str] = {}
-    packages = [folder / "Lib" / "site-packages"] if os.name == "nt" else sorted(folder.glob("lib/python*/site-packages"))
-    for site in packages:
-        for info in sorted(site.glob("*.dist-info")):
-            name, _, version = info.name.removesuffix(".dist-info").partition("-")
-            wheels = digests.get((canonicalize_name(name), version), {})
-            tags: frozenset[Tag] = frozenset()
-            for line in (info / "WHEEL").read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.startswith("Tag:"):
-                    tags |= parse_tag(line.removeprefix("Tag:").strip())
-            digest = next(iter(wheels.values())) if len(wheels) == 1 else wheels.get(tags, "")
-            installed[f"{canonicalize_name(name)}=={version}"] = digest
-    return installed
+def _pin(tool: Tool) -> str:
+    try:
+        name, version, _, _ = parse_wheel_filename(tool.filename)
+    except InvalidWheelFilename as error:
+        raise BuildRequirementFault(f"a build requirement is no wheel: {error}") from error
+    if tool.filename != os.path.basename(tool.filename) or name != canonicalize_name(tool.name):
+        raise BuildRequirementFault(f"a build requirement has the name of something else: {tool.name} is {tool.filename}")
+    return f"{name}=={version}"
 
 
-def _unsatisfied(requires: Sequence[Requirement], stderr: str) -> BuildRequirementFault:
-    words = _last_words(stderr)
-    named = [str(requirement) for requirement in requires if canonicalize_name(requirement.name) in words.lower().replace("_", "-")]
-    asked = ", ".join(named or [str(requirement) for requirement in requires])
-    hint = "build requirements are taken as wheels only, from your own indexes: put a wheel of it on one of them"
-    if "offline" in words or "network was disabled" in words:
-        hint = "build requirements are not in the cache yet: run once without --offline"
-    return BuildRequirementFault(f"what it needs to be built cannot be had ({asked}): {words}", hint=hint)
+def _under_its_name(tool: Tool, folder: Path) -> str:
+    """A line of a requirements file: the wheel, which uv takes by its name alone, and what its bytes must be."""
+    named = folder / tool.sha256 / tool.filename
+    if not named.exists():
+        place(tool.path, named)
+    return f"{canonicalize_name(tool.name)} @ {named.as_uri()} --hash=sha256:{tool.sha256}"
 
 
 def _last_words(stderr: str) -> str:

@@ -12,34 +12,41 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from hardtack.building.backend import Backend, BadBackend, Limits, SourceTree
-from hardtack.building.environment import BuildEnvironment, build_environment
+from hardtack.building.backend import Backend, SourceTree
+from hardtack.building.environment import Environments
+from hardtack.building.faults import BadBackend
 from hardtack.building.git import Git, find_git, need_git, without_login
-from hardtack.building.interpreter import Interpreter, fitting
-from hardtack.building.sandbox import Sandbox
+from hardtack.building.ingredients import digest_of, gathered
+from hardtack.building.interpreter import ask as ask_python
+from hardtack.building.interpreter import fitting
+from hardtack.building.rounds import Ask, Round, settle, supplied
 from hardtack.building.trees import asks_git, copy_file, listed, stated_versions, tracked
-from hardtack.errors import BuildFault, Cancelled
+from hardtack.building.workshop import Asker, Tool, Workshop
+from hardtack.errors import BuildFault
 from hardtack.model.lock import Source
 from hardtack.model.manifest import SourceOrigin
+from hardtack.model.recipe import Recipe
 from hardtack.model.wheel import BadSdist, SdistFacts
-from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import remove, sweep, write_bytes
-from hardtack.system.uv import Uv
 from hardtack.wheelhouse.sdist import extract_sdist, inspect_sdist, read_build_system
 
-_SCHEMA = 1
-_ROUNDS = 4  # of "what else do you need?"
-_SECONDS = 3600.0  # for each hook
+NOTHING = Recipe()  # more than the source says
+
+_SCHEMA = 2
 _ABANDONED = 86_400.0  # seconds after which a folder is no running build's
 _METADATA_LIMIT = 16 << 20  # bytes
+
+T = TypeVar("T")
 
 
 class SourceFault(BuildFault):
@@ -50,7 +57,10 @@ class SourceFault(BuildFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceArchive:
-    """A folder or repository as a judged source archive. ``path`` lies in the work folder and is the caller's to take and remove."""
+    """A folder or repository as a judged source archive. ``path`` lies in the work folder and is the caller's to take and remove.
+
+    ``rounds`` are what was asked for to make it, and what satisfied it, by a Python that ``requires_python`` allows.
+    """
 
     path: Path
     filename: str
@@ -58,6 +68,8 @@ class SourceArchive:
     size: int
     facts: SdistFacts
     origin: SourceOrigin
+    rounds: tuple[Round, ...] = ()
+    requires_python: SpecifierSet | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,124 +207,165 @@ def _check_inside(path: Path, root: Path, where: str) -> None:
         raise SourceFault(f"it has no folder {path.relative_to(root).as_posix()!r}", where=where)
 
 
-def archive_key(room: SourceRoom, *, python: str, sandbox: str, source_date_epoch: int) -> str:
-    """The digest of what is known to go into a source archive before it is made."""
-    parts = {"schema": _SCHEMA, "source": room.key, "python": python, "sandbox": sandbox, "epoch": source_date_epoch}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def archive_key(room: SourceRoom, *, shop: Workshop, recipe: Recipe = NOTHING) -> str:
+    """The digest of what goes into a source archive, but for its tools, which ``archived_before`` looks at."""
+    given = gathered(recipe, shop, where=room.origin.location)
+    requires = sorted(str(requirement) for requirement in recipe.requires)
+    parts = given.parts(shop, ask_python(shop.python))
+    return digest_of({**parts, "schema": _SCHEMA, "source": room.key, "requires": requires})
 
 
-def archived_before(key: str, *, cache_dir: Path, has: Callable[[str], bool]) -> Remembered | None:
-    """What an earlier run made of the same source in the same way, if the store still ``has`` it."""
+def archived_before(key: str, *, name: str, shop: Workshop, has: Callable[[str], bool]) -> Remembered | None:
+    """What an earlier run made of the same source in the same way, if the store still ``has`` it and its tools are those of today.
+
+    What it asked for then is supplied again; nothing of it runs. Raises what ``shop.supply`` raises.
+    """
     try:
-        data = json.loads((cache_dir / "archived" / f"{key}.json").read_bytes())
+        data = json.loads((shop.cache_dir / "archived" / f"{key}.json").read_bytes())
         found = Remembered(filename=str(data["filename"]), sha256=str(data["sha256"]), size=int(data["size"]))
         whole = data["key"] == key
+        rounds = [([Requirement(text) for text in one["requires"]], [tuple(tool) for tool in one["tools"]]) for one in data["rounds"]]
+        requires_python = SpecifierSet(data["requires_python"]) if data["requires_python"] is not None else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent, torn or of another schema: make it again
-    return found if whole and has(found.sha256) else None
+    if not whole or not has(found.sha256):
+        return None
+    interpreter = fitting(requires_python, preferred=shop.python, uv=shop.uv, stop=shop.stop, wanted_by=name)
+    for requires, tools in rounds:
+        now = supplied(Asker(filename=name), requires, interpreter=interpreter, shop=shop)
+        if [(tool.filename, tool.sha256) for tool in now] != tools:
+            return None
+    return found
 
 
 def remember_archive(key: str, archive: SourceArchive, *, cache_dir: Path) -> None:
     """Keep what was made, once its bytes are in the store."""
-    data = {"key": key, "filename": archive.filename, "sha256": archive.sha256, "size": archive.size}
+    rounds = [
+        {"requires": [str(requirement) for requirement in one.requires], "tools": [[tool.filename, tool.sha256] for tool in one.tools]}
+        for one in archive.rounds
+    ]
+    data = {
+        "key": key,
+        "filename": archive.filename,
+        "sha256": archive.sha256,
+        "size": archive.size,
+        "rounds": rounds,
+        "requires_python": str(archive.requires_python) if archive.requires_python is not None else None,
+    }
     write_bytes(cache_dir / "archived" / f"{key}.json", json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def make_sdist(
-    room: SourceRoom,
-    *,
-    name: str,
-    python: Path,
-    uv: Uv,
-    uv_config: Path | None,
-    sandbox: Sandbox,
-    work: Path,
-    source_date_epoch: int,
-    reporter: Reporter,
-    stop: Cancellation,
-    timeout: float = _SECONDS,
+    room: SourceRoom, *, name: str, shop: Workshop, recipe: Recipe = NOTHING, environments: Environments | None = None
 ) -> SourceArchive:
     """The source archive of what was laid out: by its backend's build_sdist, and where it has none or fails, all that lies there.
 
-    Packed again so that its bytes follow from its content. ``timeout`` in seconds for each hook. Raises BuildFault where the backend cannot
-    even tell name and version, SourceFault where it is another project than ``name``.
+    Packed again so that its bytes follow from its content. Raises BuildFault where the backend cannot even tell name and version,
+    SourceFault where it is another project than ``name``, and what ``shop.supply`` raises.
     """
-    reporter.detail(f"{name}: making a source archive of {room.origin.location} ({sandbox.name})")
+    shop.reporter.detail(f"{name}: making a source archive of {room.origin.location} ({shop.sandbox.name})")
+    gathered(recipe, shop, where=name)
     room.complete()
     system = read_build_system(room.path, name=name)
     if isinstance(system, BadSdist):
         raise SourceFault("; ".join(finding.message for finding in system.findings), where=f"{name} ({room.origin.location})")
-    _settle(room.root, source_date_epoch)
-    interpreter = fitting(system.requires_python, preferred=python, uv=uv, stop=stop, wanted_by=name)
-    inner = room.room / "build"
-    inner.mkdir()
-    log, kept = inner / "log", work / f"{system.filename}.log"
-    log.touch()
-    backend = Backend(
-        SourceTree(path=room.path, facts=system, root=room.root),
-        interpreter=interpreter,
-        sandbox=sandbox,
-        work=inner,
-        log=log,
-        kept_log=kept,
-        source_date_epoch=source_date_epoch,
-        limits=Limits(seconds=timeout),
-        stop=stop,
-        variables=_variables(room, uv.environment),
-        # For what computes a version from history; a backend that gets none needs no git.
-        tools=("git",) if (room.root / ".git").exists() else (),
-    )
-
-    def environment_for(hook: str) -> BuildEnvironment:
-        return _environment(system, backend, hook, interpreter, uv, uv_config, inner, stop)
-
-    try:
-        try:
-            environment_for("sdist")
-            made = _the_one_archive(system, backend.output, backend.build_sdist())
-            facts = _judged(made, _digest(made)[0], name)
-        except Cancelled:
-            raise
-        except BuildFault as error:
-            reporter.detail(f"{name}: no source archive from its backend ({error.reason.splitlines()[0]}): packing all that is there")
-            environment_for("wheel")
-            made = _packed_as_is(room, backend, inner / "own", source_date_epoch)
-            facts = _judged(made, _digest(made)[0], name)
-        kept.unlink(missing_ok=True)
-    except BuildFault as error:
-        error.where = error.where or name
-        if str(kept) in error.reason:
-            log.replace(kept)
-        raise
-    settled = Path(tempfile.mkdtemp(prefix=".hardtack-sdist-", dir=work)) / f"{facts.name.replace('-', '_')}-{facts.version}.tar.gz"
-    tree = extract_sdist(made, facts, inner / "unpacked")
-    _pack(tree, settled, top=f"{facts.name.replace('-', '_')}-{facts.version}", epoch=source_date_epoch)
+    _settle(room.root, shop.source_date_epoch)
+    epoch = shop.source_date_epoch
+    with ExitStack() as stack:
+        making = _Making(room, name, system, shop, recipe, environments or stack.enter_context(Environments(shop)))
+        made = making.by_its_backend()
+        if isinstance(made, BuildFault):
+            shop.reporter.detail(f"{name}: no source archive from its backend ({made.reason.splitlines()[0]}): packing all that is there")
+            made = making.as_it_is()
+    path, facts = made
+    top = f"{facts.name.replace('-', '_')}-{facts.version}"
+    tree = extract_sdist(path, facts, room.room / "unpacked")
+    settled = Path(tempfile.mkdtemp(prefix=".hardtack-sdist-", dir=shop.work)) / f"{top}.tar.gz"
+    _pack(tree, settled, top=top, epoch=epoch)
     sha256, size = _digest(settled)
     facts = _judged(settled, sha256, name)
-    return SourceArchive(path=settled, filename=settled.name, sha256=sha256, size=size, facts=facts, origin=room.origin)
+    return SourceArchive(
+        path=settled,
+        filename=settled.name,
+        sha256=sha256,
+        size=size,
+        facts=facts,
+        origin=room.origin,
+        rounds=tuple(making.rounds),
+        requires_python=system.requires_python,
+    )
 
 
-def _environment(
-    system: SdistFacts,
-    backend: Backend,
-    hook: str,
-    interpreter: Interpreter,
-    uv: Uv,
-    uv_config: Path | None,
-    room: Path,
-    stop: Cancellation,
-) -> BuildEnvironment:
-    """Environments, each made anew, until the backend asks for nothing that is not in it."""
-    asked = list(system.build_requires)
-    for number in range(_ROUNDS):
-        folder = room / f"env-{hook}{number}"
-        environment = build_environment(asked, python=interpreter.executable, uv=uv, uv_config=uv_config, folder=folder, stop=stop)
-        backend.use(environment)
-        new = [requirement for requirement in backend.wanted(hook) if str(requirement) not in {str(known) for known in asked}]
-        if not new:
-            return environment
-        asked += new
-    raise BadBackend(f"its backend still asks for more after {_ROUNDS} rounds: {', '.join(str(requirement) for requirement in new)}")
+class _Making:
+    """One laid out source and its backend, on their way to an archive. ``rounds`` are what was asked for until now."""
+
+    def __init__(self, room: SourceRoom, name: str, system: SdistFacts, shop: Workshop, recipe: Recipe, environments: Environments) -> None:
+        self.rounds: list[Round] = []
+        self._room, self._name, self._system, self._shop, self._recipe, self._environments = room, name, system, shop, recipe, environments
+        self._interpreter = fitting(system.requires_python, preferred=shop.python, uv=shop.uv, stop=shop.stop, wanted_by=name)
+        self._inner = room.room / "build"
+        self._inner.mkdir()
+        self._log, self._kept_log = self._inner / "log", shop.work / f"{system.filename}.log"
+        self._log.touch()
+        self._backend = Backend(
+            SourceTree(path=room.path, facts=system, root=room.root),
+            shop=shop,
+            interpreter=self._interpreter,
+            recipe=recipe,
+            work=self._inner,
+            log=self._log,
+            kept_log=self._kept_log,
+            variables=_variables(room, shop.uv.environment),
+            # For what computes a version from history; a backend that gets none needs no git.
+            programs=("git",) if (room.root / ".git").exists() else (),
+        )
+
+    def by_its_backend(self) -> tuple[Path, SdistFacts] | BuildFault:
+        """What build_sdist made, judged, or why it did not."""
+        refused: list[BuildFault] = []
+
+        def wanted(tools: Sequence[Tool]) -> Sequence[Requirement]:
+            try:
+                return self._wanted("sdist", tools)
+            except BuildFault as error:
+                refused.append(error)
+                return ()
+
+        self._ready(wanted)
+        if refused:
+            return refused[0]
+        try:
+            made = _the_one_archive(self._system, self._backend.output, self._backend.build_sdist())
+            return made, _judged(made, _digest(made)[0], self._name)
+        except BuildFault as error:
+            return error
+
+    def as_it_is(self) -> tuple[Path, SdistFacts]:
+        """The folder, packed with the metadata that its backend prepares, and judged."""
+        self._ready(lambda tools: self._told(lambda: self._wanted("wheel", tools)))
+        made = self._told(lambda: _packed_as_is(self._room, self._backend, self._inner / "own", self._shop.source_date_epoch))
+        return made, self._told(lambda: _judged(made, _digest(made)[0], self._name))
+
+    def _ready(self, wanted: Ask) -> None:
+        stated = [*self._system.build_requires, *self._recipe.requires]
+        settled = settle(Asker(filename=self._name), stated, interpreter=self._interpreter, shop=self._shop, ask=wanted)
+        self.rounds.extend(settled.rounds)
+
+    def _wanted(self, kind: str, tools: Sequence[Tool]) -> Sequence[Requirement]:
+        self._backend.use(self._environments.environment(self._interpreter, tools))
+        return self._backend.wanted(kind)
+
+    def _told(self, ask: Callable[[], T]) -> T:
+        """What ``ask`` gives; where its backend fails, the log stays, and the error says of whom it is."""
+        try:
+            answer = ask()
+            self._kept_log.unlink(missing_ok=True)
+            return answer
+        except BuildFault as error:
+            error.where = error.where or self._name
+            if str(self._kept_log) in error.reason:
+                self._log.replace(self._kept_log)
+            raise
 
 
 def _variables(room: SourceRoom, environment: Mapping[str, str]) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from hardtack.building.compilers import compilers_here
 from hardtack.building.interpreter import Interpreter
 from hardtack.building.repair import Repairer
 from hardtack.building.sandbox_launch import Limits, Sandbox
@@ -17,6 +19,14 @@ from hardtack.system.uv import Uv
 
 EPOCH = 315_532_800  # 1980-01-01, the oldest time that a ZIP archive can hold
 _SECONDS = 3600.0  # for each hook
+
+
+def _cores() -> int:
+    """How many this process may use; all of the machine's where that cannot be told."""
+    count = getattr(os, "process_cpu_count", None)  # Python 3.13
+    if count is not None:
+        return int(count() or 1)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +55,11 @@ Supply = Callable[[Asker, Sequence[Requirement], Interpreter], Sequence[Tool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """Where and with what builds are made. ``python`` is the preferred interpreter; ``work`` is for temporary folders and logs."""
+    """Where and with what builds are made. ``python`` is the preferred interpreter; ``work`` is for temporary folders and logs.
+
+    ``cores`` is how many a build may use: how fast it goes, and never what comes out. ``compilers`` tells those that builds find, each
+    by a line of its own.
+    """
 
     python: Path
     uv: Uv
@@ -58,3 +72,5 @@ class Workshop:
     source_date_epoch: int = EPOCH
     limits: Limits = field(default_factory=lambda: Limits(seconds=_SECONDS))
     repairer: Repairer | None = None
+    cores: int = field(default_factory=_cores)
+    compilers: Callable[[], Mapping[str, str]] = compilers_here
