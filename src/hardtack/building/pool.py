@@ -189,19 +189,24 @@ class _Run(Generic[T]):
         blocked = self._order.blocked
         for key in sorted(blocked.keys() - self._values.keys(), key=lambda key: (len(blocked[key].path), key)):
             self._values[key] = self._failed(self._order.jobs[key], blocked[key])
-        for key in self._order.startable(workers=self._workers, memory=self._memory):
+        starting = self._order.startable(workers=self._workers, memory=self._memory)
+        done_before = self._order.done
+        for key in starting:
+            self._order = self._order.started(key)
+        self._tell(lost=len(self._order.failed) + len(blocked))
+        for key in starting:
             self._stop.check()
-            self._start(self._order.jobs[key])
+            self._start(self._order.jobs[key], done_before)
+
+    def _tell(self, *, lost: int) -> None:
         done, running = len(self._order.done), len(self._order.running)
-        lost = len(self._order.failed) + len(blocked)
         self._reporter.build_queue(done=done, failed=lost, running=running, waiting=len(self._order.jobs) - done - lost - running)
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: Job, done_before: frozenset[str]) -> None:
         stop = Cancellation()
         # Daemons, so that one that hangs in a system call does not keep the process alive.
         thread = threading.Thread(target=self._do, args=(job, stop), name=f"job-{job.key}", daemon=True)
-        self._running[job.key] = _Running(thread=thread, stop=stop, done_before=self._order.done)
-        self._order = self._order.started(job.key)
+        self._running[job.key] = _Running(thread=thread, stop=stop, done_before=done_before)
         thread.start()
 
     def _do(self, job: Job, stop: Cancellation) -> None:

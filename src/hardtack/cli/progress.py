@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,14 +18,15 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column, Table
 from rich.text import Text
 
 from hardtack.cli.output import console, plural
 from hardtack.reporting import Reporter
+from hardtack.system.environ import variables
 
 _WORDS = {
     "reading": "Reading what the project has",
@@ -39,46 +41,80 @@ _WORDS = {
 }
 
 
-class _Of(ProgressColumn):
-    """A column that only some rows show: those that count bytes, or those that do not."""
+_ROOMY = 60  # columns of a terminal below which a row has the least that tells something
 
-    def __init__(self, inner: ProgressColumn, *, counts: bool) -> None:
-        super().__init__()
-        self._inner = inner
-        self._counts = counts
 
-    def render(self, task: Task) -> RenderableType:
-        if bool(task.fields.get("counts")) is not self._counts:
-            return Text()
-        return self._inner(task)
+class _Label(ProgressColumn):
+    """What a row is about, as it is written: the one column that gives way where there is no room."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.description, style=task.fields.get("style", ""), no_wrap=True, overflow="ellipsis")
+
+
+class _Step(ProgressColumn):
+    """What a build now does."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["step"], style="cyan")
+
+
+class _Seconds(ProgressColumn):
+    """For how long."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{int(task.elapsed or 0)} s", style="dim")
+
+
+class _Rows(Progress):
+    """Rows of several kinds, each with columns of its own that are aligned among themselves. A row is one line at any width."""
+
+    def __init__(self, out: Console, *, shown: bool, clock: Callable[[], float]) -> None:
+        self._out = out
+        spinner, label = SpinnerColumn(), _Label()
+        # From top to bottom; the second are only for terminals that have room.
+        self._kinds: dict[str, tuple[tuple[ProgressColumn, ...], tuple[ProgressColumn, ...]]] = {
+            "stage": ((spinner, label, TimeElapsedColumn()), ()),
+            "bytes": ((spinner, label, DownloadColumn()), (BarColumn(bar_width=30), TransferSpeedColumn())),
+            "queue": ((spinner, label), ()),
+            "build": ((spinner, label, _Seconds()), (_Step(),)),
+        }
+        # It draws at once.
+        super().__init__(console=out, transient=True, disable=not shown, get_time=clock)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        tasks = self.tasks
+        for kind, (always, roomy) in self._kinds.items():
+            columns = always + roomy if self._out.width >= _ROOMY else always
+            # rich narrows columns first that may wrap; a label's text then does not.
+            table = Table.grid(*(Column(no_wrap=not isinstance(column, _Label)) for column in columns), padding=(0, 1))
+            for task in tasks:
+                if task.fields["kind"] == kind:
+                    table.add_row(*(column(task) for column in columns))
+            if table.row_count:
+                yield table
 
 
 class ConsoleReporter(Reporter):
-    """Shows events of at least the wanted weight: ``quiet`` shows warnings only, ``verbose`` shows details too."""
+    """Shows events of at least the wanted weight: ``quiet`` shows warnings only, ``verbose`` shows details too.
 
-    def __init__(self, *, quiet: bool = False, verbose: int = 0) -> None:
-        self._console: Console = console()
+    Rows that move are for a person at a terminal: not for a pipe or a file, nor where CI or NO_COLOR is set.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        out = console()
         self._quiet = quiet
         self._verbose = verbose
         self._lock = threading.Lock()
-        self._bars = self._console.is_terminal and not quiet
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            _Of(TimeElapsedColumn(), counts=False),
-            _Of(BarColumn(bar_width=30), counts=True),
-            _Of(DownloadColumn(), counts=True),
-            _Of(TransferSpeedColumn(), counts=True),
-            console=self._console,
-            transient=True,
-            disable=not self._bars,
-        )
+        self._bars = _watched(out) and not quiet
+        self._progress = _Rows(out, shown=self._bars, clock=clock)
         self._whole: TaskID | None = None
         self._stage: TaskID | None = None
+        self._queue: TaskID | None = None
         self._files: dict[str, TaskID] = {}
+        self._builds: dict[str, TaskID] = {}
+        self._begun: set[str] = set()
         self._total = 0
         self._done = 0
-        self._began = time.monotonic()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -94,7 +130,7 @@ class ConsoleReporter(Reporter):
             with self._lock:
                 if self._stage is not None:
                     self._progress.remove_task(self._stage)
-                self._stage = self._progress.add_task(f"[cyan]{words}", total=None)
+                self._stage = self._progress.add_task(words, total=None, kind="stage", style="cyan")
         elif not self._quiet and self._verbose:
             self._say(words, "cyan")
 
@@ -118,12 +154,12 @@ class ConsoleReporter(Reporter):
             self._say(f"Fetching {plural(files, 'file')}", "")
         if files and self._bars:
             with self._lock:
-                self._whole = self._progress.add_task(f"[bold]{plural(files, 'file')}", total=size, counts=True)
+                self._whole = self._progress.add_task(plural(files, "file"), total=size, kind="bytes", style="bold")
 
     def transfer_started(self, name: str, *, size: int | None) -> None:
         if self._bars:
             with self._lock:
-                self._files[name] = self._progress.add_task(f"  {name[:48]}", total=size, counts=True)
+                self._files[name] = self._progress.add_task(f"  {name[:48]}", total=size, kind="bytes")
 
     def transfer_advanced(self, name: str, *, amount: int) -> None:
         if self._bars:
@@ -140,7 +176,7 @@ class ConsoleReporter(Reporter):
             if task is not None:
                 self._progress.remove_task(task)
             if self._whole is not None:
-                self._progress.update(self._whole, description=f"[bold]{self._done} of {plural(self._total, 'file')}")
+                self._progress.update(self._whole, description=f"{self._done} of {plural(self._total, 'file')}")
                 if self._done == self._total:
                     self._progress.remove_task(self._whole)
                     self._whole = None
@@ -152,12 +188,69 @@ class ConsoleReporter(Reporter):
             self._say(f"{name}: {reason}; again in {wait:.1f} s", "yellow")
 
     def build_started(self, name: str) -> None:
-        if not self._quiet:
-            self._say(f"Building {name}", "")
+        with self._lock:
+            first = name not in self._begun
+            self._begun.add(name)
+            if self._bars:
+                self._drop_build(name)
+                self._builds[name] = self._progress.add_task(f"  {_plain(name)}", total=None, kind="build", step="")
+        if first and not self._bars and not self._quiet:
+            self._say(f"Building {_plain(name)}", "")
+
+    def build_step(self, name: str, step: str) -> None:
+        with self._lock:
+            row = self._builds.get(name)
+            if row is not None:
+                self._progress.update(row, step=step)
+        if not self._bars:
+            self.detail(f"{_plain(name)}: {step}")
+
+    def build_waiting(self, name: str, on: Sequence[str]) -> None:
+        with self._lock:
+            self._drop_build(name)
+        self.detail(f"{_plain(name)} waits for {_plain(', '.join(on))}")
 
     def build_finished(self, name: str, *, wheel: str | None, seconds: float) -> None:
+        with self._lock:
+            self._drop_build(name)
         if not self._quiet:
-            self._say(f"Built {wheel} in {seconds:.1f} s" if wheel else f"{name} could not be built ({seconds:.1f} s)", "")
+            if wheel is not None:
+                self._say(f"Built {_plain(wheel)} in {seconds:.1f} s", "")
+            else:
+                self._say(f"{_plain(name)} could not be built ({seconds:.1f} s)", "red")
+
+    def build_queue(self, *, done: int, failed: int, running: int, waiting: int) -> None:
+        if not self._bars:
+            return
+        ended = f"{done + failed} of {plural(done + failed + running + waiting, 'build')} done"
+        words = ", ".join(
+            [ended, *([f"{failed} failed"] if failed else []), *([f"{running} running"] if running else []), f"{waiting} waiting"]
+        )
+        with self._lock:
+            if not running and not waiting:
+                if self._queue is not None:
+                    self._progress.remove_task(self._queue)
+                    self._queue = None
+            elif self._queue is None:
+                self._queue = self._progress.add_task(words, total=None, kind="queue", style="bold")
+            else:
+                self._progress.update(self._queue, description=words)
+
+    def _drop_build(self, name: str) -> None:
+        row = self._builds.pop(name, None)
+        if row is not None:
+            self._progress.remove_task(row)
 
     def _say(self, message: str, style: str) -> None:
         self._progress.console.print(Text(message, style=style))
+
+
+def _watched(out: Console) -> bool:
+    """True if a person sees what is drawn: at a terminal that can be redrawn, which is not a service's log."""
+    automated = variables().get("CI", "").lower() not in ("", "0", "false")
+    return out.file.isatty() and out.is_interactive and not out.no_color and not automated
+
+
+def _plain(name: str) -> str:
+    """A name that came from outside, in one line and without what moves a cursor."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
