@@ -13,8 +13,8 @@ from pathlib import Path
 
 from packaging.tags import Tag
 
-from hardtack.building.backend import WrongWheel
 from hardtack.building.contained import run_contained
+from hardtack.building.faults import WrongWheel
 from hardtack.building.interpreter import Interpreter, ask, folders
 from hardtack.building.retag import Tags, retag, tags_of
 from hardtack.building.sandbox_launch import Limits, Mount, Sandbox
