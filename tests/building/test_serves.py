@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +23,17 @@ def target(name: str) -> Target:
 
 
 def python(
-    version: str, *, arch: str = "x86_64", threads: bool = False, implementation: str = "cpython", libc: str = "glibc"
+    version: str,
+    *,
+    arch: str = "x86_64",
+    threads: bool = False,
+    implementation: str = "cpython",
+    libc: str = "glibc",
+    glibc: tuple[int, int] = (2, 36),
+    root: str | None = None,
 ) -> Interpreter:
     return Interpreter(
+        root=Path(root) if root else None,
         executable=Path(f"/opt/python{version}/bin/python"),
         version=Version(version),
         implementation=implementation,
@@ -32,7 +41,7 @@ def python(
         os="linux",
         arch=arch,
         libc=libc,
-        libc_version=(2, 36) if libc == "glibc" else None,
+        libc_version=glibc if libc == "glibc" else None,
         free_threaded=threads,
     )
 
@@ -134,6 +143,8 @@ def test_too_new_for_the_floor_names_symbol_and_file() -> None:
     assert command == "hardtack build mini==1.0 --no-binary mini -t py311-linux-x86_64 -o built"
     assert command in hint
     assert "glibc 2.28 or older" in hint
+    assert "`--build-root DIR`" in hint
+    assert "`hardtack merge wheelhouse built`" in hint
 
 
 def test_another_platform_names_it_and_the_command() -> None:
@@ -142,7 +153,8 @@ def test_another_platform_names_it_and_the_command() -> None:
     assert "linux x86_64" in reason
     assert "Windows x86_64" in reason
     assert command in hint
-    assert "--find-links built" in hint
+    assert "`hardtack merge wheelhouse built`" in hint
+    assert "--build-root" not in hint  # no root makes a Linux machine a Windows one
     assert "CPython 3.12" in hint
 
 
@@ -171,3 +183,73 @@ def test_a_plain_linux_wheel_serves_the_host_alone() -> None:
 def test_nobody_to_serve_or_to_build() -> None:
     assert jobs([], [HERE]) == []
     assert jobs(TARGETS, []) == []
+
+
+OLD, OLDER = python("3.11.9", glibc=(2, 28), root="/old"), python("3.11.4", glibc=(2, 17), root="/older")
+PURE, FLOORS = "py3-none-any", [target(name) for name in ("py311-linux-x86_64-glibc2_17", "py311-linux-x86_64", "py311-rhel9")]
+
+
+def test_the_oldest_system_at_or_below_the_floor_is_built_in() -> None:
+    new = made(HERE, "cp311-cp311-manylinux_2_35_x86_64")
+    assert jobs([FLOORS[1]], [HERE, OLD], made=[new]) == [("3.11.9", (FLOORS[1].name,))]
+    assert jobs([FLOORS[1]], [HERE, OLD, OLDER], made=[new]) == [("3.11.4", (FLOORS[1].name,))]
+    # None is old enough: what is nearest may do, since not every symbol is new.
+    assert jobs([FLOORS[0]], [HERE, OLD], made=[new]) == [("3.11.9", (FLOORS[0].name,))]
+
+
+def test_each_floor_of_a_kind_is_tried_once_and_none_above_one_that_did_not_do() -> None:
+    new, old = made(HERE, "cp311-cp311-manylinux_2_35_x86_64"), made(OLD, "cp311-cp311-manylinux_2_28_x86_64")
+    assert jobs([FLOORS[0]], [HERE, OLD, OLDER], made=[old]) == [("3.11.4", (FLOORS[0].name,))]
+    assert jobs([FLOORS[0]], [HERE, OLD], made=[old]) == []  # the newer system would be no help
+    assert jobs([FLOORS[0]], [HERE, OLD, OLDER], made=[new, old, made(OLDER)]) == []
+    assert jobs([FLOORS[1]], [HERE, OLD], made=[made(OLD)]) == [("3.11.7", (FLOORS[1].name,))]  # a failure says nothing of a floor
+
+
+def test_what_looks_compiled_is_built_in_the_root_at_once_and_what_is_pure_is_not() -> None:
+    every = tuple(one.name for one in FLOORS)
+    assert jobs(FLOORS, [HERE, OLD, OLDER], compiled=True) == [("3.11.4", every)]
+    assert jobs(FLOORS[1:], [HERE, OLD], compiled=True)[0][0] == "3.11.9"
+    assert jobs(FLOORS, [HERE, OLD, OLDER], compiled=False) == [("3.11.7", every)]
+    assert jobs(FLOORS, [HERE, OLD, OLDER], made=[made(HERE, PURE)]) == []
+
+
+def test_without_roots_nothing_is_ordered_anew() -> None:
+    assert jobs(TARGETS, [HERE, python("3.11.2")], compiled=True)[0][0] == "3.11.7"
+
+
+def test_a_root_that_is_too_new_is_named_as_such_and_the_oldest_try_is_told() -> None:
+    tries = (made(HERE, "cp311-cp311-manylinux_2_35_x86_64"), made(OLD, "cp311-cp311-manylinux_2_34_x86_64", native=NATIVE))
+    code, reason, _, hint = gap("py311-linux-x86_64", *tries, here=(HERE, OLD))
+    assert (code, reason.startswith("the wheel built in the build root needs GLIBC_2.34")) == ("glibc-floor", True)
+    assert "`--build-root DIR`" in hint
+
+
+def test_libraries_of_a_root_are_told_as_its_own() -> None:
+    code, reason, _, hint = gap("py311-linux-x86_64", made(OLD, "cp311-cp311-linux_x86_64", outside=("libffi.so.6",)), here=(HERE, OLD))
+    assert code == "host-library"
+    assert "in the build root needs libraries of it" in reason
+    assert "a build root with a Python that it runs on" in hint
+
+
+def test_another_c_library_can_be_entered_here() -> None:
+    code, _, _, hint = gap("py311-linux-x86_64-musl1_2", made(HERE, "cp311-cp311-manylinux_2_5_x86_64"))
+    assert code == "needs-build"
+    assert "`--build-root DIR`, where Linux x86_64 with musl 1.2 is unpacked" in hint
+
+
+def test_the_command_is_what_was_asked_for_and_survives_a_shell() -> None:
+    [found] = build_gaps(
+        [replace(target("py312-windows-x86_64"), name="the-till")],
+        [HERE],
+        made=[made(HERE, "cp311-cp311-manylinux_2_5_x86_64")],
+        name="mini",
+        version="1.0",
+        asked=["mini @ git+https://e.org/mini@0123 ; extra == 'a'", "--all-groups"],
+        wheelhouse="my wheels",
+    )
+    words = shlex.split(found.command)
+    assert words == ["hardtack", "build", "mini @ git+https://e.org/mini@0123 ; extra == 'a'", "--all-groups"] + [
+        *("-t", "py312-windows-x86_64", "-o", "built")
+    ]
+    assert "`hardtack merge 'my wheels' built`" in found.hint
+    assert found.target == "the-till"
