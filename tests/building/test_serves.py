@@ -248,8 +248,7 @@ def test_the_command_is_what_was_asked_for_and_survives_a_shell() -> None:
         wheelhouse="my wheels",
     )
     words = shlex.split(found.command)
-    assert words == ["hardtack", "build", "mini @ git+https://e.org/mini@0123 ; extra == 'a'", "--all-groups"] + [
-        *("-t", "py312-windows-x86_64", "-o", "built")
-    ]
+    assert words[:4] == ["hardtack", "build", "mini @ git+https://e.org/mini@0123 ; extra == 'a'", "--all-groups"]
+    assert words[4:] == ["-t", "py312-windows-x86_64", "-o", "built"]
     assert "`hardtack merge 'my wheels' built`" in found.hint
     assert found.target == "the-till"

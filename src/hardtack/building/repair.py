@@ -32,12 +32,16 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repairer:
-    """A tool that copies a wheel's libraries into it: "auditwheel" or "repairwheel", the folder it is imported from, what it calls."""
+    """A tool that copies a wheel's libraries into it: "auditwheel" or "repairwheel", the folder it is imported from, what it calls.
+
+    ``runner`` runs it: a Python of the system whose libraries it shall see; None for the Python that runs us.
+    """
 
     name: str
     version: str
     site: Path
     patchelf: Path | None = None
+    runner: Interpreter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +188,7 @@ def _repair(
     stop: Cancellation,
 ) -> Path:
     """Run the repairer over the wheel, in the sandbox: it unpacks, and has programs look into, files that a stranger's build made."""
-    host = ask(environ.interpreter())
+    host = repairer.runner or ask(environ.interpreter())
     given, made, temporary = (room / name for name in ("to-repair", "repaired", "repair-tmp"))
     for folder in (given, made, temporary):
         folder.mkdir()
