@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from hardtack.model.manifest import Manifest, ManifestFile
+from hardtack.model.manifest import Manifest, ManifestFile, ManifestSource
 from hardtack.model.wheel import WheelFacts
 from hardtack.wheelhouse.pylock_packages import without_credentials
 
@@ -24,7 +24,8 @@ def sbom(manifest: Manifest, facts: Mapping[str, WheelFacts] | None = None) -> b
     """
     facts = facts or {}
     files = sorted(manifest.files, key=lambda file: (file.name, file.version, file.filename, file.sha256))
-    components = [_component(file, facts.get(file.sha256)) for file in files]
+    sources = {(source.name, source.version): source for source in manifest.sources}
+    components = [_component(file, facts.get(file.sha256), sources.get((file.name, file.version))) for file in files]
     references = {(target, file.name): _reference(file) for file in files for target in file.targets}
     body = {
         "metadata": {"tools": {"components": [{"type": "application", "name": "hardtack"}]}, "component": _wheelhouse(manifest)},
@@ -54,7 +55,7 @@ def _reference(file: ManifestFile) -> str:
     return f"{file.filename}#{file.sha256[:16]}"
 
 
-def _component(file: ManifestFile, facts: WheelFacts | None) -> dict[str, Any]:
+def _component(file: ManifestFile, facts: WheelFacts | None, source: ManifestSource | None) -> dict[str, Any]:
     purl = f"pkg:pypi/{quote(file.name)}@{quote(file.version, safe='!')}?file_name={quote(file.filename, safe='')}"
     component: dict[str, Any] = {
         "type": "library",
@@ -68,9 +69,15 @@ def _component(file: ManifestFile, facts: WheelFacts | None) -> dict[str, Any]:
     if facts and facts.license:
         component["licenses"] = [_license(facts.license)]
     component["purl"] = purl
-    remote = urlsplit(file.origin).scheme in ("http", "https")
-    if remote:
-        component["externalReferences"] = [{"type": "distribution", "url": without_credentials(file.origin)}]
+    references: list[dict[str, Any]] = []
+    if urlsplit(file.origin).scheme in ("http", "https"):
+        references.append({"type": "distribution", "url": without_credentials(file.origin)})
+    if source is not None:
+        # Where it lies in the wheelhouse: what was made here has no other place.
+        hashes = [{"alg": "SHA-256", "content": source.sha256}]
+        references.append({"type": "source-distribution", "url": quote(source.path), "hashes": hashes})
+    if references:
+        component["externalReferences"] = references
     properties = [("hardtack:file", file.path), ("hardtack:hash-source", file.hash_source), ("hardtack:size", str(file.size))]
     properties += [("hardtack:target", target) for target in sorted(file.targets)]
     if file.build is not None:
