@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hardtack.reporting import Reporter
     from hardtack.workflow.build import build
     from hardtack.workflow.lock import LockResult, lock
+    from hardtack.workflow.merge import MergeResult, merge
     from hardtack.workflow.outcome import BuildResult
     from hardtack.workflow.request import BuildOptions, Request
     from hardtack.workflow.verify import VerifyResult, verify
@@ -30,12 +31,14 @@ __all__ = [
     "IndexFlags",
     "InputRequest",
     "LockResult",
+    "MergeResult",
     "Reporter",
     "Request",
     "VerifyResult",
     "__version__",
     "build",
     "lock",
+    "merge",
     "verify",
 ]
 
@@ -45,11 +48,13 @@ _HOMES = {
     "IndexFlags": "hardtack.indexing.settings",
     "InputRequest": "hardtack.inputs.read",
     "LockResult": "hardtack.workflow.lock",
+    "MergeResult": "hardtack.workflow.merge",
     "Reporter": "hardtack.reporting",
     "Request": "hardtack.workflow.request",
     "VerifyResult": "hardtack.workflow.verify",
     "build": "hardtack.workflow.build",
     "lock": "hardtack.workflow.lock",
+    "merge": "hardtack.workflow.merge",
     "verify": "hardtack.workflow.verify",
 }
 

@@ -25,6 +25,7 @@ _VERBS = {
     "build": ("hardtack.cli.build", "Make a wheelhouse from a project, proven complete for every target."),
     "lock": ("hardtack.cli.lock", "Choose versions and files for every target, and write them down."),
     "verify": ("hardtack.cli.verify", "Judge a wheelhouse again: every file, and completeness for every target."),
+    "merge": ("hardtack.cli.merge", "Add to a wheelhouse what was made on other machines, and prove the whole."),
     "targets": ("hardtack.cli.targets", "Show the targets that hardtack knows, or what one name means."),
 }
 

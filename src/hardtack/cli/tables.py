@@ -12,10 +12,11 @@ from hardtack.model.plan import Build, Gap, Plan, Take
 if TYPE_CHECKING:
     from hardtack.model.finding import Verdict
     from hardtack.model.lock import Skew
-    from hardtack.model.manifest import ManifestFile
+    from hardtack.model.manifest import Manifest, ManifestFile
     from hardtack.model.target import Target
     from hardtack.targets.catalog import TargetRow
     from hardtack.workflow.lock import LockResult
+    from hardtack.workflow.merge import MergeResult
     from hardtack.workflow.outcome import BuildResult
     from hardtack.workflow.verify import VerifyResult
 
@@ -59,9 +60,16 @@ def render_build(result: BuildResult, *, quiet: bool, verbose: bool = False) -> 
         Text.assemble(
             ("Proven complete", "bold green"),
             f" for {plural(len(result.targets), 'target')}{waived}: {plural(len(result.manifest.files), 'wheel')}"
-            f" ({megabytes(size)}) in {result.output}; {arrived}, {made}, {result.seconds:.1f} s",
+            f" ({megabytes(size)}){_beside(result.manifest)} in {result.output}; {arrived}, {made}, {result.seconds:.1f} s",
         )
     )
+
+
+def _beside(manifest: Manifest) -> str:
+    """The source archives that lie beside the wheels, in words."""
+    if not manifest.sources:
+        return ""
+    return f" and {plural(len(manifest.sources), 'sdist')} ({megabytes(sum(source.size for source in manifest.sources))})"
 
 
 def render_plan(plan: Plan) -> None:
@@ -154,11 +162,40 @@ def render_verify(result: VerifyResult, *, quiet: bool) -> None:
         _grades(verdict, result.manifest.files)
     out = console(stderr=False)
     if verdict.passed:
-        words = f" for {plural(len(verdict.grades), 'target')}: {plural(len(result.manifest.files), 'wheel')} in {result.folder}"
+        words = f" for {plural(len(verdict.grades), 'target')}: {plural(len(result.manifest.files), 'wheel')}{_beside(result.manifest)}"
+        words += f" in {result.folder}"
         out.print(Text.assemble(("Proven complete", "bold green"), words))
     else:
         errors = sum(finding.severity is Severity.ERROR for finding in verdict.findings)
         out.print(Text.assemble(("Not proven: ", "bold red"), plural(errors, "gap or fault", "gaps or faults")))
+
+
+def render_merge(result: MergeResult, *, quiet: bool) -> None:
+    """What merging came to: what each part brought, the proof, or everything that stands against it."""
+    from rich.text import Text
+
+    render_findings(result.findings, quiet=quiet)
+    out = console(stderr=False)
+    if not quiet:
+        _grades(result.verdict, result.manifest.files)
+        for part in dict.fromkeys(str(part) for part in result.parts):
+            files = [file for place, file in result.brought if place == part]
+            named = ", ".join(file.filename for file in files[:_MANY]) + (f" and {len(files) - _MANY} more" if len(files) > _MANY else "")
+            out.print(Text(f"From {part}: {plural(len(files), 'wheel')} ({named})" if files else f"From {part}: nothing that was lacking"))
+    if not result.passed:
+        errors = sum(finding.severity is Severity.ERROR for finding in result.findings)
+        kept = f"; what there is lies in {result.output}" if result.stowed else f"; {result.output} is left as it was"
+        out.print(Text.assemble(("Not proven: ", "bold red"), f"{plural(errors, 'gap or fault', 'gaps or faults')}{kept}"))
+        return
+    waived = f", with {plural(len(result.manifest.waivers), 'waiver')}" if result.manifest.waivers else ""
+    size = megabytes(sum(file.size for file in result.manifest.files))
+    out.print(
+        Text.assemble(
+            ("Proven complete", "bold green"),
+            f" for {plural(len(result.targets), 'target')}{waived}: {plural(len(result.manifest.files), 'wheel')} ({size})"
+            f" in {result.output}{'' if result.changed else ', unchanged'}, {result.seconds:.1f} s",
+        )
+    )
 
 
 def render_lock(result: LockResult, *, quiet: bool, check: bool) -> None:
@@ -256,6 +293,19 @@ def build_json(result: BuildResult) -> dict[str, Any]:
             }
             for file in result.manifest.files
         ]
+        data["sources"] = [
+            {
+                "filename": source.filename,
+                "path": source.path,
+                "sha256": source.sha256,
+                "size": source.size,
+                "name": source.name,
+                "version": source.version,
+                "origin": source.origin,
+                "hash-source": source.hash_source,
+            }
+            for source in result.manifest.sources
+        ]
     return data
 
 
@@ -310,4 +360,21 @@ def verify_json(result: VerifyResult) -> dict[str, Any]:
         "findings": [finding.as_json() for finding in result.verdict.findings],
         "grades": {name: [grade.value for grade in grades] for name, grades in result.verdict.grades},
         "manifest-sha256": result.verdict.manifest_digest,
+    }
+
+
+def merge_json(result: MergeResult) -> dict[str, Any]:
+    """A merge for ``--json``."""
+    return {
+        "passed": result.passed,
+        "wheelhouse": str(result.output),
+        "parts": [str(part) for part in result.parts],
+        "stowed": result.stowed,
+        "changed": result.changed,
+        "targets": [target.name for target in result.targets],
+        "findings": [finding.as_json() for finding in result.findings],
+        "brought": [{"part": part, "filename": file.filename, "sha256": file.sha256} for part, file in result.brought],
+        "grades": {name: [grade.value for grade in grades] for name, grades in result.verdict.grades},
+        "manifest-sha256": result.verdict.manifest_digest or None,
+        "seconds": round(result.seconds, 3),
     }
