@@ -9,6 +9,7 @@ from hardtack.model.finding import Grade, Verdict
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.wheelhouse.manifest import read_manifest
+from hardtack.workflow.offering import offer_of_project
 from hardtack.workflow.outcome import BuildResult
 from hardtack.workflow.reading import Job, read_job
 from hardtack.workflow.receipt import Receipt, finding_of, recall, receipt_key
@@ -33,6 +34,10 @@ def build(
     stop = stop or Cancellation()
     reporter.stage("reading")
     job = read_job(request or Request(), options, reporter=reporter, stop=stop)
+    offer = offer_of_project(job, stop=stop)
+    if offer is not None:
+        reporter.note(offer)
+        job = replace(job, requirements=replace(job.requirements, notes=(*job.requirements.notes, offer)))
     key = receipt_key(job)
     receipt = recall(job, key) if not (options.dry_run or options.upgrade or options.prune) else None
     if receipt is not None and (result := _unchanged(job, receipt)) is not None:
