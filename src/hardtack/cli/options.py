@@ -160,6 +160,8 @@ def _names(values: tuple[str, ...]) -> frozenset[str]:
     from packaging.utils import canonicalize_name
 
     names = [name.strip() for value in values for name in value.split(",") if name.strip()]
+    while ":none:" in names:  # as in pip, it undoes what stands before it
+        del names[: names.index(":none:") + 1]
     return frozenset(name if name == ":all:" else canonicalize_name(name) for name in names)
 
 

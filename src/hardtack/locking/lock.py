@@ -377,7 +377,7 @@ class _Loop:
             wanted.setdefault(entry.package.name, set()).add(entry.target)
         proposals: list[_Constraint] = []
         for name in sorted({name for _, name in lacking}):
-            if name in self._policy.formats.no_binary:
+            if self._policy.formats.builds(name):
                 continue
             offered: Mapping[Version, Sequence[IndexFile]] | None = None
             for members in self._classes:

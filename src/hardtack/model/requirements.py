@@ -75,10 +75,28 @@ class IndexOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatControl:
-    """Which packages may, must or must not come as wheels. Names are normalised; ``:all:`` stands for every package."""
+    """Which packages may, must or must not come as wheels. Names are normalised; ``:all:`` stands for every package.
+
+    pip's rule: what is said of a name beats what is said of all.
+    """
 
     no_binary: frozenset[str] = frozenset()
     only_binary: frozenset[str] = frozenset()
+
+    def builds(self, name: str) -> bool:
+        """True if the package must be built: no wheel of it may be taken."""
+        return name in self.no_binary or (":all:" in self.no_binary and name not in self.only_binary)
+
+    def forbids_building(self, name: str) -> bool:
+        """True if the package must not be built."""
+        return name in self.only_binary or (":all:" in self.only_binary and name not in self.no_binary)
+
+    def over(self, other: FormatControl) -> FormatControl:
+        """This and what ``other`` says besides; where the two contradict each other, this. ``:all:`` begins anew, as in pip."""
+        return FormatControl(
+            no_binary=self.no_binary | (frozenset() if ":all:" in self.only_binary else other.no_binary - self.only_binary),
+            only_binary=self.only_binary | (frozenset() if ":all:" in self.no_binary else other.only_binary - self.no_binary),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,7 +181,8 @@ class _Column:
         return None
 
     def _decide(self, package: LockedPackage) -> Decision:
-        wheels, no_binary, only_binary = _wheels(package), self._no_binary(package.name), self._only_binary(package.name)
+        formats, wheels = self.policy.formats, _wheels(package)
+        no_binary, only_binary = formats.builds(package.name), formats.forbids_building(package.name)
         rejected: tuple[Rejected, ...]
         if wheels and no_binary and package.source is None:
             rejected = tuple(Rejected(filename=file.filename, reason="no-binary asks for a build from source") for file in wheels)
@@ -211,9 +212,13 @@ class _Column:
         else:
             reason = "none of its wheels fits" if rejected else "it has no wheel"
         if source is None and sdist is None:
+            if no_binary and self.ranker.rank(wheels, name=package.name, version=package.version).fitting:
+                hint = (
+                    f"it has a wheel for this target, and {self._allowing(package.name, 'no-binary')} takes it; or a version with an sdist"
+                )
             return Gap(code="no-file", reason=f"{reason}, and it has no sdist", rejected=rejected, hint=hint)
         if source is None and only_binary:
-            hint = hint or f"allow the build of {package.name}, or ask for another version"
+            hint = f"{self._allowing(package.name, 'only-binary')} allows to build it, or ask for another version"
             return Gap(code="only-binary", reason=f"{reason}, and only-binary forbids to build it", rejected=rejected, hint=hint)
         if not self.policy.can_build:
             return Gap(code="needs-build", reason=f"{reason}, and nothing is to be built", rejected=rejected, hint=hint)
@@ -221,14 +226,11 @@ class _Column:
             return Gap(code="no-hash", reason=f"nobody states a digest for {package.name}'s source", rejected=rejected, hint=_HASH_HINT)
         return Build(reason=reason, rejected=rejected)
 
-    def _no_binary(self, name: str) -> bool:
-        """pip's rule: what is said of a name beats what is said of all."""
-        formats = self.policy.formats
-        return name in formats.no_binary or (":all:" in formats.no_binary and name not in formats.only_binary)
-
-    def _only_binary(self, name: str) -> bool:
-        formats = self.policy.formats
-        return name in formats.only_binary or (":all:" in formats.only_binary and name not in formats.no_binary)
+    def _allowing(self, name: str, option: str) -> str:
+        """What lifts for one package what an option demands of it."""
+        said = self.policy.formats.no_binary if option == "no-binary" else self.policy.formats.only_binary
+        opposite = "only-binary" if option == "no-binary" else "no-binary"
+        return f"leaving {option} for {name} out" if name in said else f"--{opposite} {name}"
 
 
 _SOURCES = {"directory": "it is a folder", "vcs": "it is a repository at a commit", "archive": "it is an archive behind a URL"}

@@ -104,7 +104,7 @@ def filled(plan: Plan, foreign: Foreign) -> Plan:
 
 def _filled(entry: PlanEntry, foreign: Foreign) -> PlanEntry:
     gap = entry.decision
-    if not isinstance(gap, Gap) or gap.code not in _FILLABLE or entry.package.version is None or _is_built(entry.package.name, foreign):
+    if not isinstance(gap, Gap) or gap.code not in _FILLABLE or entry.package.version is None or foreign.formats.builds(entry.package.name):
         return entry
     wheel = _best(foreign, entry.package.name, entry.package.version, entry.target)
     if wheel is None:
@@ -131,7 +131,7 @@ def taken(made: Made, plan: Plan, foreign: Foreign) -> tuple[Made, tuple[Finding
         why = "nothing else serves it"
         if isinstance(entry.decision, Take):
             wheel = ours.get(entry.decision.file.url) if ware is not None else None
-        elif isinstance(entry.decision, Build) and ware is None and not _is_built(entry.package.name, foreign):
+        elif isinstance(entry.decision, Build) and ware is None and not foreign.formats.builds(entry.package.name):
             version = entry.package.version or _version_elsewhere(entry.package, plan, wares)
             wheel = _best(foreign, entry.package.name, version, entry.target) if version is not None else None
             failures = [one for one in findings if _is_about(one, entry)]
@@ -223,12 +223,6 @@ def _wheel(facts: WheelFacts, path: Path, paths: Sequence[str], fits: Mapping[st
 def _best(foreign: Foreign, name: str, version: Version, target: str) -> ForeignWheel | None:
     serving = [wheel for wheel in foreign.wheels if wheel.serves(name, version, target)]
     return max(serving, key=lambda wheel: (wheel.ranks[target], wheel.facts.filename), default=None)
-
-
-def _is_built(name: str, foreign: Foreign) -> bool:
-    """True where the user demands a build of the package."""
-    formats = foreign.formats
-    return name in formats.no_binary or (":all:" in formats.no_binary and name not in formats.only_binary)
 
 
 def _version_elsewhere(package: LockedPackage, plan: Plan, wares: Mapping[int, Ware]) -> Version | None:

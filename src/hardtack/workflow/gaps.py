@@ -9,6 +9,7 @@ from hardtack.model.finding import Finding
 from hardtack.model.index import ProjectPage
 from hardtack.model.lock import Lock
 from hardtack.model.plan import Gap, Plan, PlanEntry
+from hardtack.model.requirements import FormatControl
 from hardtack.model.target import Target
 from hardtack.planning.explain import askers, what_would_help
 from hardtack.workflow.reading import Job
@@ -26,7 +27,7 @@ def gap_findings(planned: Plan, lock: Lock, job: Job, supplies: Supplies) -> lis
     pages = (
         {name: supplies.client.files(name) for name in sorted({entry.package.name for entry in entries})} if job.lock_file is None else {}
     )
-    return _together([_gap(entry, targets[entry.target], pages, lock) for entry in entries])
+    return _together([_gap(entry, targets[entry.target], pages, lock, job.formats) for entry in entries])
 
 
 def _together(findings: list[Finding]) -> list[Finding]:
@@ -47,12 +48,14 @@ def _together(findings: list[Finding]) -> list[Finding]:
     return joined
 
 
-def _gap(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[ProjectPage, ...]], lock: Lock) -> Finding:
+def _gap(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[ProjectPage, ...]], lock: Lock, formats: FormatControl) -> Finding:
     decision = entry.decision
     assert isinstance(decision, Gap)
-    # Where no file is at fault, no other file helps.
-    other_files = decision.code not in ("unanswerable-marker", "conflict", "no-hash")
+    # Where no file is at fault, no other file helps; and where a build is demanded, no wheel does.
+    other_files = decision.code not in ("unanswerable-marker", "conflict", "no-hash") and not formats.builds(entry.package.name)
     hint = what_would_help(entry, target, pages).hint if other_files else None
+    if hint is not None and decision.code == "only-binary":
+        hint = f"{decision.hint}; {hint}"
     return Finding(
         code=decision.code,
         message=f"{entry.package.name} {entry.package.version or ''} has nothing that serves {entry.target}: {decision.reason}",
