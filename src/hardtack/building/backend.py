@@ -83,7 +83,8 @@ class Backend:
             folder.mkdir(parents=True)
         self._tools = work / "tools"
         if os.name != "nt":
-            declare_tools(self._tools, (*programs, *recipe.tools))
+            root = self._sandbox.root
+            declare_tools(self._tools, (*programs, *recipe.tools), root=root.folder if root is not None else None)
 
     def use(self, environment: BuildEnvironment) -> None:
         """Run the next hooks in this environment."""

@@ -278,7 +278,7 @@ class _Hooks:
         log = room / "log"
         log.touch()
         try:
-            environment = self._environments.environment(self.interpreter, tools)
+            environment = self._environments.environment(self.interpreter, tools, sandbox=self.shop.sandbox)
             tree = SourceTree(path=extract_sdist(self._archive, self.facts, room / "unpacked"), facts=self.facts)
             backend = Backend(
                 tree,

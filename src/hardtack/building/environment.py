@@ -15,6 +15,8 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from hardtack.building.faults import BuildRequirementFault as BuildRequirementFault
 from hardtack.building.interpreter import Interpreter
+from hardtack.building.root_environment import furnish
+from hardtack.building.sandbox_launch import Sandbox
 from hardtack.building.workshop import Tool, Workshop
 from hardtack.errors import BuildFault
 from hardtack.system.cancellation import Cancellation
@@ -71,6 +73,13 @@ def build_environment(tools: Sequence[Tool], *, python: Path, uv: Uv, folder: Pa
     return BuildEnvironment(folder=folder, python=executable, installed=installed)
 
 
+def _in_root(tools: Sequence[Tool], *, interpreter: Interpreter, sandbox: Sandbox, folder: Path, stop: Cancellation) -> BuildEnvironment:
+    """The same for an interpreter that cannot run out here."""
+    installed = {_pin(tool): tool.sha256 for tool in sorted(tools, key=lambda tool: (tool.filename, tool.sha256))}
+    python = furnish(tools, interpreter=interpreter, sandbox=sandbox, folder=folder, stop=stop)
+    return BuildEnvironment(folder=folder, python=python, installed=installed)
+
+
 class Environments:
     """The build environments of one run, in a folder of their own that is gone when the block ends.
 
@@ -95,9 +104,12 @@ class Environments:
         if folder is not None:
             remove(folder)
 
-    def environment(self, interpreter: Interpreter, tools: Sequence[Tool]) -> BuildEnvironment:
-        """The environment of these tools, made if there is none yet. Raises what ``build_environment`` raises, and makes it anew then."""
-        parts = [str(interpreter.executable), *sorted(f"{tool.filename} {tool.sha256}" for tool in tools)]
+    def environment(self, interpreter: Interpreter, tools: Sequence[Tool], *, sandbox: Sandbox) -> BuildEnvironment:
+        """The environment of these tools, made if there is none yet. Raises what ``build_environment`` raises, and makes it anew then.
+
+        That of an interpreter of a build root is made in ``sandbox``, by itself.
+        """
+        parts = [str(interpreter.root), str(interpreter.executable), *sorted(f"{tool.filename} {tool.sha256}" for tool in tools)]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         with self._lock:
             if self._folder is None:
@@ -111,7 +123,11 @@ class Environments:
             found = self._made.get(key)
             if found is None:
                 remove(folder / key)
-                found = build_environment(tools, python=interpreter.executable, uv=self._shop.uv, folder=folder / key, stop=self._shop.stop)
+                own_folder, uv, stop = folder / key, self._shop.uv, self._shop.stop
+                if interpreter.root is not None:
+                    found = _in_root(tools, interpreter=interpreter, sandbox=sandbox, folder=own_folder, stop=stop)
+                else:
+                    found = build_environment(tools, python=interpreter.executable, uv=uv, folder=own_folder, stop=stop)
                 self._made[key] = found
             return found
 
@@ -129,7 +145,7 @@ def _pin(tool: Tool) -> str:
 def _under_its_name(tool: Tool, folder: Path) -> str:
     """A line of a requirements file: the wheel, which uv takes by its name alone, and what its bytes must be."""
     named = folder / tool.sha256 / tool.filename
-    if not named.exists():
+    if not (named.exists() and named.samefile(tool.path)):
         place(tool.path, named)
     return f"{canonicalize_name(tool.name)} @ {named.as_uri()} --hash=sha256:{tool.sha256}"
 

@@ -13,7 +13,9 @@ from typing import Any
 
 from hardtack.building.faults import RecipeFault
 from hardtack.building.interpreter import Interpreter
+from hardtack.building.sandbox_root import SystemRoot
 from hardtack.building.sandbox_system import declare_tools
+from hardtack.building.sandbox_within import within
 from hardtack.building.workshop import Workshop
 from hardtack.model.recipe import Recipe
 
@@ -50,6 +52,7 @@ class Ingredients:
         return {
             "python": [interpreter.label, interpreter.abi],
             "sandbox": shop.sandbox.name,
+            "root": shop.sandbox.root.digest if shop.sandbox.root is not None else None,
             "epoch": shop.source_date_epoch,
             # In the order of the names: that of a file of settings says nothing, and that of a key's values does.
             "config": {key: list(values) for key, values in self.config.items()},
@@ -73,7 +76,7 @@ def gathered(recipe: Recipe, shop: Workshop, *, where: str) -> Ingredients:
                 where=where,
                 hint=f"leave {name} out of its build variables",
             )
-    programs = _programs(recipe.tools)
+    programs = _programs(recipe.tools, shop.sandbox.root)
     for name, digest in programs.items():
         if not digest:
             raise RecipeFault(
@@ -84,15 +87,15 @@ def gathered(recipe: Recipe, shop: Workshop, *, where: str) -> Ingredients:
     return Ingredients(recipe=recipe, programs=programs, compilers=shop.compilers())
 
 
-def _programs(names: Sequence[str]) -> dict[str, str]:
-    """The digest of each declared program as a build finds it, "" of one that is absent."""
+def _programs(names: Sequence[str], root: SystemRoot | None) -> dict[str, str]:
+    """The digest of each declared program as a build finds it, in ``root`` where there is one, "" of one that is absent."""
     if not names:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder, "tools")
-        declare_tools(tools, names)
-        there = set(os.listdir(tools))
-        return {name: _digest(tools / name) if name in there else "" for name in sorted(set(names))}
+        declare_tools(tools, names, root=root.folder if root is not None else None)
+        there = {name: tools / name if root is None else within(root.folder, os.readlink(tools / name)) for name in os.listdir(tools)}
+        return {name: _digest(path) if (path := there.get(name)) is not None else "" for name in sorted(set(names))}
 
 
 def digest_of(parts: Mapping[str, Any]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from hardtack.building.sandbox_launch import Limits, Mount, Sandbox
 from hardtack.building.sandbox_probe import probe
 from hardtack.building.sandbox_root import BadRoot as BadRoot
 from hardtack.building.sandbox_root import read_root
+from hardtack.building.sandbox_system import root_folders
 from hardtack.building.sandbox_within import listed, within
+from hardtack.building.workshop import Workshop
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.uv import Uv
@@ -51,17 +54,23 @@ class BuildRoot:
     glibc: tuple[int, int] | None
     digest: str
 
-    def repairer(self, found: Repairer | None, *, work: Path, stop: Cancellation) -> Repairer | None:
-        """``found``, run by a Python of the root, so that it sees the root's libraries and none of this machine's.
+    def enter(self, shop: Workshop) -> Workshop:
+        """The workshop in which ``interpreters`` build: with this sandbox, the root's compilers, and a repairer that works in it."""
+        compilers = functools.cache(lambda: _compilers(self.sandbox, self.folder, shop.work, shop.stop))
+        return replace(shop, sandbox=self.sandbox, compilers=compilers, repairer=self._repairer(shop))
+
+    def _repairer(self, shop: Workshop) -> Repairer | None:
+        """The workshop's, run by a Python of the root, so that it sees the root's libraries and none of this machine's.
 
         None where it does not run there: what a wheel needs of the root then stays outside of it, and is told.
         """
-        if found is None:
+        if shop.repairer is None:
             return None
-        allowed = _requires_python(found.name)
+        allowed = _requires_python(shop.repairer.name)
         for python in self.interpreters:
-            if allowed.contains(python.version, prereleases=True) and _repairs(found, python, self.sandbox, work, stop):
-                return replace(found, runner=python)
+            if allowed.contains(python.version, prereleases=True) and _repairs(shop.repairer, python, self.sandbox, shop.work, shop.stop):
+                return replace(shop.repairer, runner=python)
+        shop.reporter.detail(f"{shop.repairer.name} wants Python {allowed or 'of another kind'} and runs with none of {self.label}")
         return None
 
 
@@ -158,6 +167,18 @@ def _heard(said: str) -> Interpreter | None:
                 return None
             return one if one.executable.is_absolute() else None
     return None
+
+
+def _compilers(sandbox: Bubblewrap, root: Path, work: Path, stop: Cancellation) -> Mapping[str, str]:
+    """The first line of each compiler's ``--version``, by its name, as builds in the root find it."""
+    ask = 'PATH=$1; shift; for name; do command -v "$name" >/dev/null && { echo; echo "== $name"; "$name" --version </dev/null; }; done'
+    names = ("cc", "gcc", "c++", "g++", "gfortran", "rustc")
+    said = _run(sandbox, ["/bin/sh", "-c", ask, "sh", ":".join(root_folders(root)), *names], [], work, stop)
+    found = dict(re.findall(r"^== (\S+)\n(.{1,200})", said, flags=re.MULTILINE))
+    # Usually two names of one.
+    return {
+        name: line.strip() for name, line in found.items() if not ((name == "gcc" and "cc" in found) or (name == "g++" and "c++" in found))
+    }
 
 
 def _requires_python(distribution: str) -> SpecifierSet:

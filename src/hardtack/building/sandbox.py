@@ -43,6 +43,10 @@ class Unconfined:
         """What this sandbox does not do here."""
         return (f"a build may do all that you may: {self.why}",)
 
+    @property
+    def root(self) -> None:
+        """None: paths are those of this machine."""
+
     def inside(self, path: Path, mounts: Sequence[Mount]) -> str:  # noqa: ARG002 (the protocol's)
         """The path itself."""
         return str(path)

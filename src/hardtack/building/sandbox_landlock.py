@@ -46,6 +46,10 @@ class Landlock:
             told.append(f"a build that runs as an ordinary user cannot signal its own children (Landlock ABI {self.abi})")
         return tuple(told)
 
+    @property
+    def root(self) -> None:
+        """None: paths are those of this machine."""
+
     def inside(self, path: Path, mounts: Sequence[Mount]) -> str:  # noqa: ARG002 (the protocol's)
         """The path itself."""
         return str(path)

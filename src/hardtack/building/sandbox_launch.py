@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hardtack.building.sandbox_root import SystemRoot
+
 
 def _share_of_memory() -> int:
     """Three quarters of this machine's memory, 16 GiB at most."""
@@ -61,11 +63,15 @@ class Sandbox(Protocol):
 
     @property
     def name(self) -> str:
-        """What the build record keeps: "bubblewrap", "landlock+seccomp" or "none"."""
+        """What the build record keeps: "bubblewrap" or "bubblewrap, root glibc 2.28 (Debian 10)", "landlock+seccomp", "none"."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What this sandbox does not do here, each in a line."""
+
+    @property
+    def root(self) -> SystemRoot | None:
+        """The unpacked system that is shown in place of this machine's, if one is."""
 
     def inside(self, path: Path, mounts: Sequence[Mount]) -> str:
         """Where the confined process sees a path of this machine."""

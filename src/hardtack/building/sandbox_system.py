@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from hardtack.building.sandbox_within import listed, within
+from hardtack.building.sandbox_within import listed
 
 # What a compiler, a shell and the dynamic linker need; never /home, /root, /var, /run, /srv, /opt, /mnt.
 FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -77,23 +77,12 @@ def declare_tools(folder: Path, more: Iterable[str] = (), *, root: Path | None =
         (folder / name).symlink_to(program)
 
 
-def tool_of_host(name: str, *, root: Path | None = None) -> Path | None:
-    """The file, on this machine, of a program that a build may be given by this name; of the unpacked system, where ``root`` is one."""
-    if name != os.path.basename(name):
-        return None
-    for folder in _TOOL_FOLDERS if root is None else _root_folders(root):
-        program = Path(folder, name) if root is None else within(root, f"{folder}/{name}")
-        if program is not None and program.is_file():
-            return program
-    return None
-
-
 @functools.cache
 def _declared(more: tuple[str, ...], root: Path | None) -> tuple[tuple[str, str], ...]:
     plain = frozenset(name for name in (*TOOLS, *more) if "*" not in name)
     patterns = [re.compile(fnmatch.translate(name)) for name in TOOLS if "*" in name]
     found: dict[str, str] = {}
-    for place in _TOOL_FOLDERS if root is None else _root_folders(root):
+    for place in _TOOL_FOLDERS if root is None else root_folders(root):
         for name in listed(root or Path("/"), place):
             if name in plain or ("python" not in name and any(pattern.match(name) for pattern in patterns)):
                 found.setdefault(name, os.path.join(place, name))
@@ -110,5 +99,6 @@ def toolsets(root: Path) -> list[str]:
     return [folder for _, folder in sorted(found, reverse=True)]
 
 
-def _root_folders(root: Path) -> list[str]:
+def root_folders(root: Path) -> list[str]:
+    """Where a build finds the tools of an unpacked system, in order."""
     return [*(f"{toolset}/bin" for toolset in toolsets(root)[:1]), "/usr/local/bin", *_TOOL_FOLDERS]

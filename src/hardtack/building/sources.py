@@ -352,7 +352,7 @@ class _Making:
         self.rounds.extend(settled.rounds)
 
     def _wanted(self, kind: str, tools: Sequence[Tool]) -> Sequence[Requirement]:
-        self._backend.use(self._environments.environment(self._interpreter, tools))
+        self._backend.use(self._environments.environment(self._interpreter, tools, sandbox=self._shop.sandbox))
         return self._backend.wanted(kind)
 
     def _told(self, ask: Callable[[], T]) -> T:
