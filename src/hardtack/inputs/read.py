@@ -11,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from hardtack.errors import InputError
+from hardtack.inputs.building import read_beside_lock, read_build_constraints, read_settings
 from hardtack.inputs.configuration import Configuration
 from hardtack.inputs.detect import Detected, compiled_from, counterpart, detect, is_pylock, scope_of
 from hardtack.inputs.pyproject import Project, read_pyproject, workspace_root
@@ -72,7 +73,15 @@ def read_inputs(
         _explicit_lock(inputs, request.lock_file)
     inputs.files += [(location, True, None) for location in request.constraint_files]
     read = _read_files(inputs, environment, fetch_text)
-    build_constraints = _read_build_constraints(inputs, request, environment, fetch_text)
+    constraints_of_builds = RequirementsFiles()
+    try:
+        constraints_of_builds = read_build_constraints(
+            request.build_constraint_files, environment=environment, fetch_text=fetch_text, base=base
+        )
+        if not any(project.folder == base for project in [*inputs.projects, *inputs.settings]):
+            inputs.settings.append(read_settings(base))
+    except InputError as error:
+        inputs.errors.append(error)
     for number, text in enumerate(request.requirements, start=1):
         origin = Origin(place="the command line", key=f"requirement {number}" if len(request.requirements) > 1 else None)
         try:
@@ -91,17 +100,17 @@ def read_inputs(
             for root in inputs.roots
             if not root.hashes
         ]
-    recipes = _recipes(inputs, read, request, configuration)
+    recipes = _recipes(inputs, read, request, configuration, environment)
     raise_together(inputs.errors)
     _check_something(inputs, read, request)
-    return replace(_joined(inputs, read, request, configuration, build_constraints), recipes=recipes)
+    return replace(_joined(inputs, read, request, configuration, constraints_of_builds), recipes=recipes)
 
 
 @dataclass(slots=True)
 class _Inputs:
     """What is to be read, gathered. ``files``: location, whether it constrains, and the extra that it belongs to.
 
-    ``settings`` are the files that ask for nothing, and say how to build.
+    ``settings`` are the files that ask for nothing, and say how to build; ``locked_files`` those that a lock was made from.
     """
 
     base: Path
@@ -116,6 +125,7 @@ class _Inputs:
     locked: bool = False
     whole: Project | None = None
     settings: list[Project] = field(default_factory=list)
+    locked_files: list[tuple[Path | str, bool]] = field(default_factory=list)
 
     def project(self, path: Path, *, plain: bool = True) -> Project | None:
         """Read a pyproject.toml; without ``plain``, only its extras and groups count."""
@@ -130,6 +140,8 @@ class _Inputs:
         self.projects.append(project)
         if not self.locked:
             self.files += [(file, False, extra) for file, extra in project.dependency_files]
+        else:
+            self.locked_files += [(file, False) for file, _extra in project.dependency_files]
         return project
 
 
@@ -206,12 +218,16 @@ def _detected(inputs: _Inputs, detected: Detected, *, use_lock: bool) -> None:
         why = _why_not(inputs, path, project, lock)
         if why:
             inputs.found.append(FoundInput(path=path, kind=kind, used=False, why=why))
+            if lock is not None and is_pylock(lock.name):
+                inputs.locked_files.append((path, kind == "constraints"))
         else:
             inputs.files.append((path, kind == "constraints", None))
     for path in detected.sources:
         compiled = counterpart(path, detected.requirements)
         if lock is not None:
             why = f"{lock.name} is obeyed"
+            if compiled is None and is_pylock(lock.name):
+                inputs.locked_files.append((path, False))
         else:
             why = f"{shown(compiled, inputs.base)} is compiled from it" if compiled is not None else ""
         if why:
@@ -309,45 +325,19 @@ def _read_files(inputs: _Inputs, environment: Mapping[str, str], fetch_text: Cal
     return read
 
 
-def _read_build_constraints(
-    inputs: _Inputs, request: InputRequest, environment: Mapping[str, str], fetch_text: Callable[[str], str]
-) -> tuple[RootRequirement, ...]:
-    """The constraints on what builds require; of their files nothing else counts."""
-    if not request.build_constraint_files:
-        return ()
-    try:
-        read = read_requirements_files(
-            [(location, True) for location in request.build_constraint_files],
-            environment=environment,
-            fetch_text=fetch_text,
-            base=inputs.base,
-        )
-    except InputError as error:
-        inputs.errors.append(error)
-        return ()
-    inputs.errors += [
-        InputError("a file of build constraints asks for nothing", where=str(root.origin), hint="include other constraints with -c")
-        for root in read.roots
-    ]
-    inputs.found += [replace(file, why=f"build constraints; {file.why}" if file.why else "build constraints") for file in read.files]
-    inputs.notes += read.notes
-    plain = RequirementsFiles(constraints=read.constraints, roots=read.roots, files=read.files, notes=read.notes)
-    if replace(read, require_hashes=False) != plain:
-        places = ", ".join(dict.fromkeys(str(file.path.name) for file in read.files))
-        inputs.notes.append(f"{places}: options in a file of build constraints do nothing")
-    return read.constraints
-
-
-def _recipes(inputs: _Inputs, read: RequirementsFiles, request: InputRequest, configuration: Configuration) -> Recipes:
+def _recipes(
+    inputs: _Inputs, read: RequirementsFiles, request: InputRequest, configuration: Configuration, environment: Mapping[str, str]
+) -> Recipes:
     """How packages are built: uv's settings, then hardtack's, then what stands in requirements files, then on the command line."""
-    lines, wrong = of_lines(read.roots)
+    locked = read_beside_lock(inputs.locked_files, environment=environment, base=inputs.base)
+    lines, wrong = of_lines([*read.roots, *locked.roots])
     stated, unread = stated_settings(request.config_settings, where="-C on the command line")
     inputs.errors += [*wrong, *unread]
     return layered(
         [
             *(project.recipes for project in [*inputs.settings, *inputs.projects]),
             configuration.recipes,
-            Recipes(everywhere=Recipe(config=as_config(read.config_settings))),
+            Recipes(everywhere=Recipe(config=as_config([*read.config_settings, *locked.config_settings]))),
             lines,
             stated,
         ]
@@ -421,7 +411,7 @@ def _joined(
     read: RequirementsFiles,
     request: InputRequest,
     configuration: Configuration,
-    build_constraints: tuple[RootRequirement, ...],
+    constraints_of_builds: RequirementsFiles,
 ) -> Requirements:
     projects = inputs.projects
     building = [*inputs.settings, *projects]
@@ -455,7 +445,7 @@ def _joined(
         build_constraints=(
             *(root for project in building for root in project.build_constraints),
             *_stated(configuration, "build_constraints", configuration.build_constraints),
-            *build_constraints,
+            *constraints_of_builds.constraints,
         ),
         formats=FormatControl(
             no_binary=_union([read.formats.no_binary, configuration.no_binary, *(project.formats.no_binary for project in building)]),
@@ -470,7 +460,7 @@ def _joined(
         requires_python=_requires_python(projects),
         index_options=read.index_options,
         require_hashes=read.require_hashes,
-        found=(*inputs.found, *_not_listed(read.files, inputs.found)),
+        found=(*inputs.found, *_not_listed(read.files, inputs.found), *constraints_of_builds.files),
         project_dir=main.folder if main is not None else None,
         project_name=main.name if main is not None else None,
         index_pins=tuple(pin for project in projects for pin in project.index_pins),
@@ -485,6 +475,7 @@ def _joined(
         notes=(
             *inputs.notes,
             *read.notes,
+            *constraints_of_builds.notes,
             *(note for project in building for note in project.build_notes),
             *(() if locked else (note for project in projects for note in project.not_obeyed)),
         ),

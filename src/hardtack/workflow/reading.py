@@ -10,7 +10,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -20,6 +22,7 @@ from hardtack.indexing.credentials import Credentials
 from hardtack.indexing.settings import IndexSettings, read_settings
 from hardtack.inputs.configuration import Configuration, read_configuration
 from hardtack.inputs.read import InputRequest, read_inputs
+from hardtack.model.recipe import Recipe
 from hardtack.model.requirements import FormatControl, FoundInput, IndexPin, Requirements, RootRequirement
 from hardtack.model.target import Selection, Target
 from hardtack.reporting import Reporter
@@ -29,13 +32,19 @@ from hardtack.targets.catalog import from_description, from_table, parse_target
 from hardtack.wheelhouse.pylock import read_target_descriptions
 from hardtack.workflow.request import BuildOptions, Request
 
+if TYPE_CHECKING:
+    from hardtack.building.sandbox_root import SystemRoot
+
 _INPUT_LIMIT = 16 << 20
 _DEPENDENCIES = frozenset({"dependencies", "optional-dependencies"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A request, read. ``lock_file`` is the lock to obey, if there is one; ``targets`` have their selections filled in."""
+    """A request, read. ``lock_file`` is the lock to obey, if there is one; ``targets`` have their selections filled in.
+
+    ``build_system`` is what lies in ``options.build_root``. A lock does not depend on it, for one lock serves many machines.
+    """
 
     requirements: Requirements
     targets: tuple[Target, ...]
@@ -51,6 +60,7 @@ class Job:
     inputs: InputRequest
     configuration: Configuration
     exclude_newer: str | None
+    build_system: SystemRoot | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -85,6 +95,11 @@ class Job:
             "indexes": [[index.name, index.url, index.kind, index.explicit] for index in self.settings.indexes],
             "pins": sorted([pin.name, pin.index, str(pin.marker or ""), pin.extra or "", pin.group or ""] for pin in wanted.index_pins),
             "exclude-newer": self.exclude_newer,
+            "building": [
+                _recipe(wanted.recipes.everywhere, self.project_dir),
+                {name: _recipe(recipe, self.project_dir) for name, recipe in wanted.recipes.own.items()},
+                sorted([_movable(root.requirement, self.project_dir), sorted(root.hashes)] for root in wanted.build_constraints),
+            ],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -96,6 +111,27 @@ def _text(root: RootRequirement) -> str:
     bare = Requirement(str(root.requirement))
     bare.url = None
     return str(bare)
+
+
+def _recipe(recipe: Recipe, base: Path) -> list[Any]:
+    """A recipe, as what is built by it depends on it."""
+    return [
+        sorted(recipe.config),
+        sorted(_movable(requirement, base) for requirement in recipe.requires),
+        sorted(recipe.variables),
+        sorted(recipe.tools),
+        sorted(recipe.match_runtime),
+    ]
+
+
+def _movable(requirement: Requirement, base: Path) -> str:
+    """A requirement's text, a local one's place told from the project."""
+    if requirement.url is None or not requirement.url.lower().startswith("file:"):
+        return str(requirement)
+    bare = Requirement(str(requirement))
+    bare.url = None
+    path = Path(url2pathname(urlsplit(requirement.url).path))
+    return f"{bare} @ {_local(path, base) if path.exists() else path}"
 
 
 def _local(path: Path | None, base: Path, *, own: bool = False) -> str:
@@ -165,10 +201,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
         return _fetch_text(url, settings, credentials, stop)
 
     requirements = read_inputs(inputs, configuration, environment=environment, fetch_text=fetch_text)
-    formats = FormatControl(
-        no_binary=requirements.formats.no_binary | request.no_binary,
-        only_binary=requirements.formats.only_binary | request.only_binary,
-    )
+    formats = _formats(request, requirements)
     requirements = replace(requirements, formats=formats, prereleases=requirements.prereleases or request.prereleases)
     settings, credentials = read_settings(
         request.indexes,
@@ -191,6 +224,8 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
         reporter.note(note)
     output = options.output or configuration.output or Path("wheelhouse")
     layout: Any = options.layout or configuration.layout or "flat"
+    build_root = options.build_root or configuration.build_root
+    _check_locked(options, lock_file, inputs, project_dir)
     return Job(
         requirements=requirements,
         targets=tuple(_selected(target, requirements, _groups(requirements, lock_file, inputs)) for target in targets),
@@ -206,12 +241,67 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
             prune=options.prune or bool(configuration.prune),
             require_stated_hashes=options.require_stated_hashes or bool(configuration.require_stated_hashes),
             require_sandbox=options.require_sandbox or configuration.sandbox == "require",
+            build_root=build_root,
+            build_jobs=options.build_jobs or configuration.build_jobs,
+            build_twice=options.build_twice or bool(configuration.build_twice),
+            with_sdists=options.with_sdists or bool(configuration.with_sdists),
+            keep_foreign=options.keep_foreign or bool(configuration.keep_foreign),
         ),
         lock_file=lock_file,
         inputs=inputs,
         configuration=configuration,
         exclude_newer=_moment(request.exclude_newer) or configuration.exclude_newer or requirements.exclude_newer,
+        build_system=_build_system(build_root),
     )
+
+
+def _check_locked(options: BuildOptions, lock_file: FoundInput | None, inputs: InputRequest, project_dir: Path) -> None:
+    """Raise UsageError where --locked has no lock, or something beside it that would not obey one."""
+    if not options.locked:
+        return
+    against = [
+        flag
+        for flag, given in (
+            ("--no-lock", not inputs.use_lock and inputs.lock_file is None),
+            ("--upgrade", bool(options.upgrade)),
+            ("--no-build-lock", not options.build_lock),
+        )
+        if given
+    ]
+    if against:
+        raise UsageError(f"--locked obeys the lock, and {' and '.join(against)} would not", hint="leave one of them out")
+    if lock_file is not None:
+        return
+    beside = project_dir / "pylock.toml"
+    if beside.is_file():
+        # Requirements and files that are named are what is asked for: a lock of the project has nothing to say of them.
+        raise UsageError("--locked has no lock for what is named here", hint=f"obey one with --lock-file {beside.name}")
+    raise UsageError(
+        "--locked has no lock to obey", where=str(project_dir), hint="make one with `hardtack lock`, or name one with --lock-file FILE"
+    )
+
+
+def _build_system(root: Path | None) -> SystemRoot | None:
+    if root is None:
+        return None
+    # Imported where it is needed: most builds are made in this machine's own system.
+    from hardtack.building.sandbox_root import read_root
+
+    return read_root(root)
+
+
+def _formats(request: Request, requirements: Requirements) -> FormatControl:
+    """What the request says of wheels and builds, over what files say. Raises UsageError where one of the two contradicts itself."""
+    asked = FormatControl(no_binary=request.no_binary, only_binary=request.only_binary)
+    for said, where in ((asked, "--no-binary and --only-binary"), (requirements.formats, "no-binary and only-binary in files")):
+        if both := sorted(said.no_binary & said.only_binary):
+            everything = "; --build-from-source is --no-binary :all:" if ":all:" in both else ""
+            raise UsageError(
+                f"{', '.join(both)} must be built and must not be built",
+                where=where,
+                hint=f"leave one of the two out; what is said of a name beats what is said of :all:{everything}",
+            )
+    return asked.over(requirements.formats)
 
 
 def _stated_pins(requirements: Requirements, settings: IndexSettings) -> tuple[IndexPin, ...]:

@@ -40,6 +40,8 @@ def receipt_key(job: Job) -> str:
         job.digest(),
         {target.name: describe(target) for target in job.targets},
         [job.layout, options.trial, options.opinion, options.require_stated_hashes, options.require_sandbox],
+        [options.with_sdists, options.keep_foreign],
+        [options.build_twice, options.locked, options.build_lock, job.build_system.digest if job.build_system is not None else ""],
         hashlib.sha256(lock).hexdigest(),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
