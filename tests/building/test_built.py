@@ -1,4 +1,4 @@
-"""A second run builds nothing, unless something that went in has changed, or the wheel is gone."""
+"""A second run builds nothing, unless the wheel is gone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from hardtack.building.build import BuiltWheel
-from hardtack.building.built import build_key, built_before, remember
-from hardtack.building.repair import Repairer
+from hardtack.building.built import built_before, remember
+from hardtack.building.notes import answered_before, keep_log, remember_answer
 from hardtack.model.manifest import BuildRecord
-from tests.building.projects import source
 
+KEY = "12" * 32
 BUILT = BuiltWheel(
     path=Path("mini-1.0-py3-none-any.whl"),
     filename="mini-1.0-py3-none-any.whl",
@@ -27,46 +26,55 @@ BUILT = BuiltWheel(
         sandbox="none",
         python="cpython 3.12.1",
         tools={"glibc": "2.36"},
+        compilers={"cc": "cc 12.2.0"},
+        config={"editable": ("yes",), "--option": ("a", "b")},
+        variables={"WITH_X": "1"},
+        programs={"cmake": "98" * 32},
     ),
     outside=("libx.so.1",),
 )
 
 
 def test_what_was_remembered_comes_back_whole(tmp_path: Path) -> None:
-    key = build_key(source(tmp_path).facts, python="3.12", sandbox="none", source_date_epoch=0)
-    assert built_before(key, cache_dir=tmp_path, has=lambda _: True) is None
-    remember(key, BUILT, cache_dir=tmp_path)
-    again = built_before(key, cache_dir=tmp_path, has=lambda digest: digest == BUILT.sha256)
+    assert built_before(KEY, cache_dir=tmp_path, has=lambda _: True) is None
+    remember(KEY, BUILT, cache_dir=tmp_path)
+    again = built_before(KEY, cache_dir=tmp_path, has=lambda digest: digest == BUILT.sha256)
     assert again is not None
     assert (again.filename, again.sha256, again.size, again.record) == (BUILT.filename, BUILT.sha256, BUILT.size, BUILT.record)
     assert again.outside == BUILT.outside
-    assert built_before(key, cache_dir=tmp_path, has=lambda _: False) is None
+    assert again.log is None
+    assert built_before(KEY, cache_dir=tmp_path, has=lambda _: False) is None
+    assert built_before("34" * 32, cache_dir=tmp_path, has=lambda _: True) is None
+    plain = replace(BUILT, record=replace(BUILT.record, config=None, compilers=None, variables=None, programs=None, tools=None))
+    remember(KEY, plain, cache_dir=tmp_path)
+    again = built_before(KEY, cache_dir=tmp_path, has=lambda _: True)
+    assert again is not None and again.record == plain.record
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"key": "x"}', b"\xff"])
 def test_a_damaged_note_is_no_note(tmp_path: Path, damage: bytes) -> None:
-    key = build_key(source(tmp_path).facts, python="3.12", sandbox="none", source_date_epoch=0)
-    remember(key, BUILT, cache_dir=tmp_path)
+    remember(KEY, BUILT, cache_dir=tmp_path)
     [note] = (tmp_path / "built").iterdir()
+    whole = note.read_bytes()
     note.write_bytes(damage)
-    assert built_before(key, cache_dir=tmp_path, has=lambda _: True) is None
+    assert built_before(KEY, cache_dir=tmp_path, has=lambda _: True) is None
+    note.write_bytes(whole.replace(b'"config": {', b'"config": [], "was": {'))
+    assert built_before(KEY, cache_dir=tmp_path, has=lambda _: True) is None
+    remember_answer(KEY, (), cache_dir=tmp_path)
+    assert answered_before(KEY, cache_dir=tmp_path) == ()
+    [answer] = (tmp_path / "asked").iterdir()
+    answer.write_bytes(damage)
+    assert answered_before(KEY, cache_dir=tmp_path) is None
 
 
-def test_every_input_changes_the_key(tmp_path: Path) -> None:
-    facts = source(tmp_path).facts
-    keys = {
-        build_key(facts, python="3.12", sandbox="none", source_date_epoch=0),
-        build_key(facts, python="3.13", sandbox="none", source_date_epoch=0),
-        build_key(facts, python="3.12", sandbox="bubblewrap", source_date_epoch=0),
-        build_key(facts, python="3.12", sandbox="none", source_date_epoch=1),
-        build_key(replace(facts, sha256="0" * 64), python="3.12", sandbox="none", source_date_epoch=0),
-        build_key(replace(facts, build_requires=(Requirement("x"),)), python="3.12", sandbox="none", source_date_epoch=0),
-        build_key(replace(facts, backend="other"), python="3.12", sandbox="none", source_date_epoch=0),
-        *(
-            build_key(
-                facts, python="3.12", sandbox="none", source_date_epoch=0, repairer=Repairer(name="r", version=version, site=Path("x"))
-            )
-            for version in ("1", "2")
-        ),
-    }
-    assert len(keys) == 9
+def test_a_long_log_is_kept_at_both_ends(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"first\n" + b"x" * (3 << 20) + b"\nlast\n")
+    kept = keep_log(KEY, log, cache_dir=tmp_path).read_bytes()
+    assert kept.startswith(b"first\n") and kept.endswith(b"\nlast\n") and b"left out" in kept
+    assert len(kept) <= 1 << 20
+    log.write_bytes(b"short\n")
+    assert keep_log(KEY, log, cache_dir=tmp_path).read_bytes() == b"short\n"
+    remember(KEY, BUILT, cache_dir=tmp_path)
+    again = built_before(KEY, cache_dir=tmp_path, has=lambda _: True)
+    assert again is not None and again.log == tmp_path / "built" / f"{KEY}.log"

@@ -14,15 +14,14 @@ import pytest
 from packaging.tags import Tag
 
 from hardtack.building.backend import WrongWheel
-from hardtack.building.build import BuiltWheel, build_wheel
 from hardtack.building.interpreter import ask
-from hardtack.building.repair import Repairer, find_repairer, fit_tags
+from hardtack.building.repair import find_repairer, fit_tags
 from hardtack.system import environ
 from hardtack.system.process import run
 from hardtack.wheelhouse.manylinux import promise
 from hardtack.wheelhouse.native import wheel_floor
 from tests.building.compiled import compiled_source, needs_compiler
-from tests.building.projects import Bench, Source, names, source
+from tests.building.projects import Bench, build, names, source
 from tests.support.archives import make_wheel
 from tests.wheelhouse_elf.forge import elf
 
@@ -34,23 +33,6 @@ MACHINE = platform.machine()
 NEW = "HEAD, EXTRA = '#include <dlfcn.h>', 'dlsym(0, \"x\");'\n"
 BZIP2 = "HEAD, EXTRA, FLAGS = 'const char *BZ2_bzlibVersion(void);', 'BZ2_bzlibVersion();', [{!r}]\n"
 none = pytest.mark.parametrize("sandbox", ["none"], indirect=True)
-
-
-def build(bench: Bench, source: Source, *, repairer: Repairer | None = None) -> BuiltWheel:
-    return build_wheel(
-        source.facts,
-        source.path,
-        python=bench.python,
-        uv=bench.uv,
-        uv_config=bench.uv_config,
-        sandbox=bench.sandbox,
-        work=bench.work,
-        source_date_epoch=1_577_836_800,
-        reporter=bench.reporter,
-        stop=bench.stop,
-        timeout=60,
-        repairer=repairer,
-    )
 
 
 def bzip2() -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hardtack.building.build import build_wheel
 from hardtack.building.sandbox_system import TOOLS, declare_tools
-from tests.building.projects import Bench, source
+from tests.building.projects import Bench, build, source
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such folders")
 
@@ -48,21 +47,10 @@ def test_the_path_of_a_build_holds_its_environment_and_the_tools(bench: Bench, t
     )
     known = (
         "KNOWN = set('PATH HOME USERPROFILE TMPDIR TEMP TMP LC_ALL TZ SOURCE_DATE_EPOCH PYTHONHASHSEED PYTHONDONTWRITEBYTECODE "
-        "PYTHONNOUSERSITE PIP_NO_INDEX UV_OFFLINE CARGO_NET_OFFLINE HARDTACK_BUILD PWD SHLVL _ LC_CTYPE "
+        "PYTHONNOUSERSITE PIP_NO_INDEX UV_OFFLINE CARGO_NET_OFFLINE CMAKE_BUILD_PARALLEL_LEVEL CARGO_BUILD_JOBS MAX_JOBS "
+        "HARDTACK_BUILD PWD SHLVL _ LC_CTYPE "
         "_PYPROJECT_HOOKS_BUILD_BACKEND _PYPROJECT_HOOKS_BACKEND_PATH_JSON'.split())\n"
     )
     archive = source(tmp_path, known + look)
-    built = build_wheel(
-        archive.facts,
-        archive.path,
-        python=bench.python,
-        uv=bench.uv,
-        uv_config=bench.uv_config,
-        sandbox=bench.sandbox,
-        work=bench.work,
-        source_date_epoch=315_532_800,
-        reporter=bench.reporter,
-        stop=bench.stop,
-        timeout=60,
-    )
+    built = build(bench, archive, timeout=60)
     assert built.size > 0

@@ -6,20 +6,26 @@ import os
 import shutil
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from hardtack.building.git import GitFault, find_git, without_login
 from hardtack.building.sources import SourceArchive, SourceFault, archive_key, lay_out, make_sdist
 from hardtack.building.trees import fingerprint, listed
+from hardtack.building.workshop import Supply
 from hardtack.errors import BuildFault, MissingTool, Offline
 from hardtack.model.lock import Source
+from hardtack.model.recipe import Recipe
 from hardtack.system.cancellation import Cancellation
 from tests.building.projects import Bench
 from tests.support.repositories import BACKEND, commit_all, git, state_of, write_project
 
 EPOCH = 315_532_800
+none = pytest.mark.parametrize("sandbox", ["none"], indirect=True)
 
 
 def surroundings(home: Path, **more: str) -> dict[str, str]:
@@ -28,33 +34,20 @@ def surroundings(home: Path, **more: str) -> dict[str, str]:
 
 
 def archive(
-    bench: Bench, source: Source, *, live: bool = False, environment: Mapping[str, str] | None = None, name: str = "lib", **more: object
+    bench: Bench,
+    source: Source,
+    *,
+    environment: Mapping[str, str] | None = None,
+    name: str = "lib",
+    recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
+    supply: Supply | None = None,
+    **more: Any,
 ) -> SourceArchive:
     """The source's archive, made with nothing remembered."""
     known = environment or surroundings(bench.work.parent)
-    with lay_out(
-        source,
-        name=name,
-        work=bench.work,
-        cache_dir=bench.work.parent / "cache",
-        environment=known,
-        stop=bench.stop,
-        **more,  # type: ignore[arg-type]
-    ) as room:
-        from dataclasses import replace
-
-        return make_sdist(
-            room,
-            name=name,
-            python=bench.python,
-            uv=replace(bench.uv, environment=known),
-            uv_config=bench.uv_config if not live else None,
-            sandbox=bench.sandbox,
-            work=bench.work,
-            source_date_epoch=EPOCH,
-            reporter=bench.reporter,
-            stop=bench.stop,
-        )
+    with lay_out(source, name=name, work=bench.work, cache_dir=bench.cache, environment=known, stop=bench.stop, **more) as room:
+        shop = bench.shop(uv=replace(bench.uv, environment=known), source_date_epoch=EPOCH, timeout=120)
+        return make_sdist(room, name=name, shop=replace(shop, supply=supply) if supply is not None else shop, recipe=recipe)
 
 
 def asks_for_history(bench: Bench) -> None:
@@ -404,10 +397,11 @@ def test_a_subdirectory_that_leaves_its_repository(tmp_path: Path, subdirectory:
         pass
 
 
-def test_the_key_tells_sources_apart(tmp_path: Path) -> None:
+@none
+def test_the_key_tells_sources_apart(bench: Bench, tmp_path: Path) -> None:
     folder = write_project(tmp_path / "lib", "lib", files={"a.sh": ""})
 
-    def key(**more: str) -> str:
+    def key(recipe: Recipe = Recipe(), **more: str) -> str:  # noqa: B008 (frozen)
         with lay_out(
             folder_source(folder),
             name="lib",
@@ -416,7 +410,7 @@ def test_the_key_tells_sources_apart(tmp_path: Path) -> None:
             environment=surroundings(tmp_path, **more),
             stop=Cancellation(),
         ) as room:
-            return archive_key(room, python="3.12", sandbox="none", source_date_epoch=EPOCH)
+            return archive_key(room, shop=bench.shop(), recipe=recipe)
 
     keys = [key(), key(PBR_VERSION="2")]
     (folder / "a.sh").chmod(0o755)
@@ -425,8 +419,11 @@ def test_the_key_tells_sources_apart(tmp_path: Path) -> None:
     keys.append(key())
     (folder / "b.sh").write_text("x")
     keys.append(key())
+    keys.append(key(Recipe(variables=(("A", "1"),))))
+    keys.append(key(Recipe(config=(("A", ("1",)),))))
+    keys.append(key(Recipe(requires=(Requirement("a"),))))
     assert len(set(keys)) == len(keys)
-    assert key() == keys[-1]
+    assert key() == keys[-4]
 
 
 def test_logins_are_not_told() -> None:
