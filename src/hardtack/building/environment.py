@@ -104,10 +104,10 @@ class Environments:
         if folder is not None:
             remove(folder)
 
-    def environment(self, interpreter: Interpreter, tools: Sequence[Tool], *, sandbox: Sandbox) -> BuildEnvironment:
+    def environment(self, interpreter: Interpreter, tools: Sequence[Tool], *, sandbox: Sandbox | None = None) -> BuildEnvironment:
         """The environment of these tools, made if there is none yet. Raises what ``build_environment`` raises, and makes it anew then.
 
-        That of an interpreter of a build root is made in ``sandbox``, by itself.
+        That of an interpreter of a build root is made by itself, in ``sandbox`` (by default the workshop's).
         """
         parts = [str(interpreter.root), str(interpreter.executable), *sorted(f"{tool.filename} {tool.sha256}" for tool in tools)]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -125,7 +125,7 @@ class Environments:
                 remove(folder / key)
                 own_folder, uv, stop = folder / key, self._shop.uv, self._shop.stop
                 if interpreter.root is not None:
-                    found = _in_root(tools, interpreter=interpreter, sandbox=sandbox, folder=own_folder, stop=stop)
+                    found = _in_root(tools, interpreter=interpreter, sandbox=sandbox or self._shop.sandbox, folder=own_folder, stop=stop)
                 else:
                     found = build_environment(tools, python=interpreter.executable, uv=uv, folder=own_folder, stop=stop)
                 self._made[key] = found
