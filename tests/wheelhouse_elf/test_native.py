@@ -312,6 +312,14 @@ def test_a_later_library_than_the_target_has_is_nobodys(tmp_path: Path) -> None:
     assert told("py312-linux-x86_64-glibc2_17", facts) == [("host-library", "warning", "user")]
 
 
+def test_private_symbols_break_a_promise_and_deny_no_target(tmp_path: Path) -> None:
+    """As the ffmpeg of imageio-ffmpeg, which runs everywhere."""
+    private = wheel(tmp_path, "user", {f"user/{MODULE}": glibc("GLIBC_PRIVATE", __sendmmsg="GLIBC_PRIVATE")})
+    assert told("py312-linux-x86_64", private) == [("glibc-floor", "warning", "user")]
+    newest = wheel(tmp_path, "newest", {f"user/{MODULE}": elf(versions={"libstdc++.so.6": ["GLIBCXX_3.4.99"]})})
+    assert told("py312-linux-x86_64", newest) == [("glibc-floor", "error", "newest")]
+
+
 def test_judging_a_wheel_reads_its_machine_code_on_the_way(tmp_path: Path) -> None:
     facts = wheel(tmp_path, "user", {f"user/{MODULE}": glibc("GLIBC_2.14", memcpy="GLIBC_2.14"), "user/x.so": b"\x7fELF" + bytes(99)})
     assert facts.native == wheel_floor(tmp_path / facts.filename).code

@@ -22,6 +22,7 @@ from hardtack.wheelhouse.manylinux import NOWHERE, desktop_package, libc_of, lib
 
 _MEMBER_LIMIT = 16 << 30  # bytes unpacked
 _PIECE = 1 << 20
+_PRIVATE = "GLIBC_PRIVATE"
 # What Python imports: a name with an interpreter's suffix or none, and not a library's name.
 _EXTENSION = re.compile(r"(?!lib)[^\W\d]\w*(?:\.(?:cpython-\d|abi3|pypy\d|graalpy)[\w-]*)?\.so")
 
@@ -261,7 +262,7 @@ def check_native(
             severity = Severity.WARNING if all(tag.abi == "none" for tag in tags) else Severity.ERROR
             message = f"{file} has no machine code for {ours.arch}, only for {', '.join(sorted(code.machines))}"
             findings.append(found("machine", severity, message, "its tags are wrong: take another wheel, or build it from source", target))
-        if ours.libc == "glibc" and ours.floor is not None and (above := _above(code, ours.arch, ours.floor)):
+        if ours.libc == "glibc" and ours.floor is not None and (above := _above(code, ours.arch, ours.floor, private=False)):
             message = f"{file} needs {above}, the target has {ours.floor[0]}.{ours.floor[1]}"
             hint = "it may fail to load there, whatever its tags say: take another version, or build it from source"
             # A wheel for every system brings such files for those that can load them (debuggers do).
@@ -316,11 +317,14 @@ def _named(needs: Sequence[LibraryNeed]) -> str:
     return f"{shown} and {len(needs) - 8} more" if len(needs) > 8 else shown
 
 
-def _above(code: MachineCode, arch: str, floor: tuple[int, int]) -> str | None:
-    """What a wheel needs beyond a floor, the newest first, in words; None if nothing."""
+def _above(code: MachineCode, arch: str, floor: tuple[int, int], *, private: bool = True) -> str | None:
+    """What a wheel needs beyond a floor, the newest first, in words; None if nothing.
+
+    Every glibc has private symbols and none promises them: such a need breaks a tag's promise, and yet says nothing of one target.
+    """
     above: dict[str, SymbolNeed] = {}
     for need in _needs(code, arch, weak=False):
-        if need.floor > floor:
+        if need.floor > floor and (private or need.version != _PRIVATE):
             above.setdefault(need.version, need)
     return _listed(sorted(above.values(), key=lambda need: (need.floor, need.version), reverse=True)) if above else None
 
