@@ -18,6 +18,11 @@ def cores(root: Path = Path("/")) -> int:
         count = len(os.sched_getaffinity(0))  # type: ignore[attr-defined,unused-ignore]
     except (AttributeError, OSError):
         count = os.cpu_count() or 1
+    return paid(count, root)
+
+
+def paid(count: int, root: Path = Path("/")) -> int:
+    """As many of ``count`` cores as the quotas of our control groups pay for; a part of one is one."""
     return max(1, min([count, *(math.ceil(quota) for quota in _quotas(root))]))
 
 
