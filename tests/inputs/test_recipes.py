@@ -18,7 +18,7 @@ from hardtack.inputs.configuration import Configuration, read_configuration
 from hardtack.inputs.read import InputRequest, read_inputs
 from hardtack.inputs.recipes import as_config, layered, read_named_setting, read_seconds, read_size, read_tools
 from hardtack.model.recipe import BuildLimits, Recipe, Recipes
-from hardtack.model.requirements import Requirements
+from hardtack.model.requirements import FormatControl, Requirements
 from tests.inputs.test_read import PROJECT, PYLOCK, lay
 
 NO_USER = {"HARDTACK_CONFIG_FILE": ""}
@@ -374,7 +374,7 @@ class TestUv:
             "deep-speed": Recipe(requires=(Requirement("Torch[x] ; sys_platform == 'linux'"),), match_runtime=("torch",)),
             "flash-attn": Recipe(variables=(("FLASH_ATTENTION_SKIP_CUDA_BUILD", "TRUE"),)),
         }
-        assert (found.formats.no_binary, found.formats.only_binary) == ({"lxml"}, {"torch"})
+        assert found.formats == FormatControl(no_binary=frozenset({"lxml"}), only_binary=frozenset({"torch"}))
 
     @pytest.mark.parametrize("asked", [{"requirements": ("six",)}, {"requirement_files": ("r.txt",)}])
     def test_they_hold_for_whatever_is_asked_for_in_the_folder(self, asked: dict[str, Any], tmp_path: Path) -> None:
