@@ -168,6 +168,12 @@ def test_a_failure_blocks_what_needs_it_by_its_name_and_nothing_else() -> None:
     assert order.over
 
 
+def test_of_two_ways_as_short_to_a_failure_the_first_by_key_is_told() -> None:
+    order = Order.of([job("x", "z", "a"), job("z", "r1"), job("a", "r2"), job("r1"), job("r2")])
+    order = order.started("r1").started("r2").failing("r1").failing("r2")
+    assert order.blocked["x"].path == ("x", "a", "r2")
+
+
 def test_a_cycle_is_named_as_its_path_and_fails_only_its_own() -> None:
     order = Order.of([job("a", "b"), job("b", "c"), job("c", "a"), job("user", "b"), job("free"), job("self", "self")])
     assert {key: why.path for key, why in order.blocked.items()} == {

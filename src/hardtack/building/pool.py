@@ -181,8 +181,8 @@ class _Run(Generic[T]):
                 f"{label} asks again for what was done before it started: {', '.join(job.label for job in needed) or 'nothing'}"
             )
         self._order = self._order.awaiting(key, needed)
-        labels = [self._order.jobs[need].label for need in dict.fromkeys(job.key for job in needed) if need not in self._order.done]
-        self._reporter.build_waiting(self._order.jobs[key].label, labels)
+        wanted = dict.fromkeys(job.key for job in needed)
+        self._reporter.build_waiting(self._order.jobs[key].label, [self._order.jobs[need].label for need in wanted])
 
     def _move_on(self) -> None:
         """Give up what can never start, and start what may."""
