@@ -28,7 +28,8 @@ from hardtack.building.git import Git, find_git, need_git, without_login
 from hardtack.building.ingredients import digest_of, gathered
 from hardtack.building.interpreter import ask as ask_python
 from hardtack.building.interpreter import fitting
-from hardtack.building.rounds import Ask, Round, settle, supplied
+from hardtack.building.notes import answered_before, remember_answer
+from hardtack.building.rounds import Ask, Round, each_once, settle, supplied
 from hardtack.building.trees import asks_git, copy_file, listed, stated_versions, tracked
 from hardtack.building.workshop import Asker, Tool, Workshop
 from hardtack.errors import BuildFault
@@ -296,6 +297,28 @@ def make_sdist(
     )
 
 
+def ask_requires(
+    room: SourceRoom, *, name: str, shop: Workshop, recipe: Recipe = NOTHING, environments: Environments | None = None
+) -> tuple[Requirement, ...]:
+    """What the backend of a laid out source wants besides what it states, for a wheel and for an editable installation (PEP 660).
+
+    It is remembered. Raises BuildFault where the backend fails, and what ``shop.supply`` raises.
+    """
+    key = digest_of({"schema": _SCHEMA, "asked of": archive_key(room, shop=shop, recipe=recipe)})
+    before = answered_before(key, cache_dir=shop.cache_dir)
+    if before is not None:
+        return before
+    room.complete()
+    system = read_build_system(room.path, name=name)
+    if isinstance(system, BadSdist):
+        raise SourceFault("; ".join(finding.message for finding in system.findings), where=f"{name} ({room.origin.location})")
+    with ExitStack() as stack:
+        making = _Making(room, name, system, shop, recipe, environments or stack.enter_context(Environments(shop)))
+        asked = making.besides(("wheel", "editable"))
+    remember_answer(key, asked, cache_dir=shop.cache_dir)
+    return asked
+
+
 class _Making:
     """One laid out source and its backend, on their way to an archive. ``rounds`` are what was asked for until now."""
 
@@ -346,9 +369,20 @@ class _Making:
         made = self._told(lambda: _packed_as_is(self._room, self._backend, self._inner / "own", self._shop.source_date_epoch))
         return made, self._told(lambda: _judged(made, _digest(made)[0], self._name))
 
+    def besides(self, kinds: Sequence[str]) -> tuple[Requirement, ...]:
+        """What the hooks of these kinds ask for that is not stated."""
+        stated = {str(requirement) for requirement in self._stated}
+        for kind in kinds:
+            self._ready(lambda tools, kind=kind: self._told(lambda: self._wanted(kind, tools)))  # type: ignore[misc]
+        asked = each_once(requirement for one in self.rounds for requirement in one.requires)
+        return tuple(requirement for requirement in asked if str(requirement) not in stated)
+
+    @property
+    def _stated(self) -> list[Requirement]:
+        return [*self._system.build_requires, *self._recipe.requires]
+
     def _ready(self, wanted: Ask) -> None:
-        stated = [*self._system.build_requires, *self._recipe.requires]
-        settled = settle(Asker(filename=self._name), stated, interpreter=self._interpreter, shop=self._shop, ask=wanted)
+        settled = settle(Asker(filename=self._name), self._stated, interpreter=self._interpreter, shop=self._shop, ask=wanted)
         self.rounds.extend(settled.rounds)
 
     def _wanted(self, kind: str, tools: Sequence[Tool]) -> Sequence[Requirement]:

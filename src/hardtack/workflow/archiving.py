@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import url2pathname
 
+from packaging.requirements import Requirement
+
 from hardtack.building.environment import Environments
-from hardtack.building.sources import archive_key, archived_before, lay_out, make_sdist, remember_archive
+from hardtack.building.sources import SourceRoom, archive_key, archived_before, ask_requires, lay_out, make_sdist, remember_archive
 from hardtack.building.workshop import Workshop
 from hardtack.fetching.download import FetchedFile
 from hardtack.model.lock import LockedFile, LockedPackage, Source
@@ -55,18 +58,7 @@ def archive_source(
     name: str, source: Source, shop: Workshop, supplies: Supplies, *, grounds: Grounds, recipe: Recipe, environments: Environments
 ) -> Archived:
     """The archive of a "directory" or "vcs" source, made anew where its content is another than it was. Raises BuildFault."""
-    shown = grounds.shown(source.location) if source.kind == "directory" else None
-    with lay_out(
-        source,
-        name=name,
-        work=shop.work,
-        cache_dir=supplies.cache_dir,
-        environment=supplies.uv.environment,
-        shown=shown,
-        leave_out=grounds.leave_out,
-        offline=supplies.settings.offline,
-        stop=shop.stop,
-    ) as room:
+    with _laid_out(name, source, shop, supplies, grounds) as room:
         key = archive_key(room, shop=shop, recipe=recipe)
         before = archived_before(key, name=name, shop=shop, has=supplies.store.has)
         if before is not None:
@@ -76,6 +68,28 @@ def archive_source(
         remove(made.path.parent)
         remember_archive(key, made, cache_dir=supplies.cache_dir)
         return _archived(made.filename, sha256, made.size, supplies, made.origin)
+
+
+def ask_source(
+    name: str, source: Source, shop: Workshop, supplies: Supplies, *, grounds: Grounds, recipe: Recipe, environments: Environments
+) -> tuple[Requirement, ...]:
+    """What the backend of a "directory" or "vcs" source wants besides what it states, to be editable too. Raises BuildFault."""
+    with _laid_out(name, source, shop, supplies, grounds) as room:
+        return ask_requires(room, name=name, shop=shop, recipe=recipe, environments=environments)
+
+
+def _laid_out(name: str, source: Source, shop: Workshop, supplies: Supplies, grounds: Grounds) -> AbstractContextManager[SourceRoom]:
+    return lay_out(
+        source,
+        name=name,
+        work=shop.work,
+        cache_dir=supplies.cache_dir,
+        environment=supplies.uv.environment,
+        shown=grounds.shown(source.location) if source.kind == "directory" else None,
+        leave_out=grounds.leave_out,
+        offline=supplies.settings.offline,
+        stop=shop.stop,
+    )
 
 
 def _archived(filename: str, sha256: str, size: int, supplies: Supplies, origin: SourceOrigin) -> Archived:

@@ -27,6 +27,7 @@ from hardtack.workflow.own_project import (
     known_of_project,
     warn_of_build_requirements,
     with_build_requirements,
+    with_dynamic_build_requirements,
     with_project,
     without_build_requirements,
 )
@@ -34,6 +35,9 @@ from hardtack.workflow.reading import Job
 from hardtack.workflow.resolving import resolve
 from hardtack.workflow.supplies import Supplies
 from hardtack.workflow.yard import Yard
+
+# A lock of an earlier run, and the descriptions of the targets that it was made for.
+_Previous = tuple[Lock, Mapping[str, Mapping[str, object]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,46 +59,63 @@ def choose(yard: Yard, *, reporter: Reporter, stop: Cancellation, remembered: Pa
     previous = _previous(remembered)
     yard.tools.know(previous[0].builds if previous is not None else ())
     if job.lock_file is not None:
-        reporter.stage("reading", detail=job.lock_file.path.name)
-        if job.lock_file.kind == "uv.lock":
-            found = with_project(_from_uv_lock(job, yard.supplies, stop), job.requirements)
-        else:
-            found = _from_pylock(job, job.lock_file.path)
-            yard.tools.know(found.builds)
-            if found.origin == "hardtack":
-                return Chosen(lock=found, obeyed=True, unchanged=True)
-            found = with_project(found, job.requirements) if job.requirements.project_roots else found
-        found = with_build_requirements(
-            found,
-            job.requirements,
-            resolve=lambda asked: _resolved(asked, LockSettings(exclude_newer=job.exclude_newer), yard, reporter, stop),
-            reporter=reporter,
-        )
-        return Chosen(lock=found, obeyed=True, unchanged=True)
+        return Chosen(lock=_obeyed(yard, previous, reporter, stop), obeyed=True, unchanged=True)
+    requirements = with_dynamic_build_requirements(job.requirements, yard, reporter)
     digest = job.digest()
-    if previous is not None and not job.options.upgrade and not job.tells_late and _answers(previous, digest, job.targets):
+    # What only a build tells is in the proof in any case.
+    settled = job.options.locked or not (job.options.upgrade or job.tells_late)
+    if previous is not None and settled and _answers(previous, digest, requirements, job.targets):
         return Chosen(lock=previous[0], unchanged=True)
     if job.options.locked:
         raise _not_locked(previous, remembered)
     reporter.stage("locking")
     settings = LockSettings(
-        known=known_of_project(job.requirements),
+        known=known_of_project(requirements),
         previous=previous[0] if previous is not None else None,
         upgrade=job.options.upgrade,
         exclude_newer=job.exclude_newer,
         inputs_digest=digest,
     )
     try:
-        return Chosen(lock=_resolved(job.requirements, settings, yard, reporter, stop))
+        return Chosen(lock=_resolved(requirements, settings, yard, reporter, stop))
     except LockError as error:
-        if not job.requirements.build_roots:
+        if not requirements.build_roots:
             raise
-        made = _resolved(without_build_requirements(job.requirements), settings, yard, reporter, stop)
-        warn_of_build_requirements(job.requirements.build_roots, error, reporter)
+        made = _resolved(without_build_requirements(requirements), settings, yard, reporter, stop)
+        warn_of_build_requirements(requirements.build_roots, error, reporter)
         return Chosen(lock=made)
 
 
-def _not_locked(previous: tuple[Lock, Mapping[str, Mapping[str, object]]] | None, remembered: Path | None) -> StaleLock:
+def _obeyed(yard: Yard, previous: _Previous | None, reporter: Reporter, stop: Cancellation) -> Lock:
+    """The lock that lies there; one of another tool's with the project and what its build requires beside it."""
+    job = yard.job
+    assert job.lock_file is not None
+    reporter.stage("reading", detail=job.lock_file.path.name)
+    if job.lock_file.kind == "uv.lock":
+        found = with_project(_from_uv_lock(job, yard.supplies, stop), job.requirements)
+    else:
+        found = _from_pylock(job, job.lock_file.path)
+        yard.tools.know(found.builds)
+        if found.origin == "hardtack":
+            return found
+        found = with_project(found, job.requirements) if job.requirements.project_roots else found
+
+    def resolve_build(asked: Requirements) -> Lock:
+        if not job.options.locked:
+            return _resolved(asked, LockSettings(exclude_newer=job.exclude_newer), yard, reporter, stop)
+        if previous is None:
+            raise StaleLock(
+                "nothing says which versions of what building the project requires are locked",
+                where=str(job.lock_file.path) if job.lock_file is not None else None,
+                hint="run once without --locked, or leave them out with --no-build-requirements",
+            )
+        return previous[0]
+
+    requirements = with_dynamic_build_requirements(job.requirements, yard, reporter)
+    return with_build_requirements(found, requirements, resolve=resolve_build, reporter=reporter)
+
+
+def _not_locked(previous: _Previous | None, remembered: Path | None) -> StaleLock:
     if previous is None:
         return StaleLock(
             "there is no lock to obey",
@@ -113,7 +134,7 @@ def _resolved(requirements: Requirements, settings: LockSettings, yard: Yard, re
     return resolve(requirements, yard.job.targets, settings, supplies=yard.supplies, describe=yard.describe, reporter=reporter, stop=stop)
 
 
-def _previous(path: Path | None) -> tuple[Lock, Mapping[str, Mapping[str, object]]] | None:
+def _previous(path: Path | None) -> _Previous | None:
     if path is None or not path.is_file():
         return None
     try:
@@ -124,9 +145,12 @@ def _previous(path: Path | None) -> tuple[Lock, Mapping[str, Mapping[str, object
     return (found, read_target_descriptions(text)) if found.origin == "hardtack" else None
 
 
-def _answers(previous: tuple[Lock, Mapping[str, Mapping[str, object]]], digest: str, targets: Sequence[Target]) -> bool:
+def _answers(previous: _Previous, digest: str, requirements: Requirements, targets: Sequence[Target]) -> bool:
     found, descriptions = previous
-    return found.inputs_digest == digest and {target.name: describe(target) for target in targets} == dict(descriptions)
+    known = {root.requirement for root in found.roots}
+    # What a backend asks for is no part of the digest: nobody wrote it down.
+    asked = all(str(root.requirement) in known for root in requirements.build_roots)
+    return asked and found.inputs_digest == digest and {target.name: describe(target) for target in targets} == dict(descriptions)
 
 
 def _from_pylock(job: Job, path: Path) -> Lock:

@@ -10,12 +10,13 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from hardtack.errors import IndexFault, LockError
+from hardtack.errors import IndexFault, LockError, StaleLock
 from hardtack.locking.lock import locked_roots
 from hardtack.locking.resolver import KnownMetadata
 from hardtack.model.lock import Lock, LockedPackage, Source
 from hardtack.model.requirements import FormatControl, Origin, Requirements, RootRequirement
 from hardtack.reporting import Reporter
+from hardtack.workflow.yard import FAULTS, Yard
 
 _HINT = "--no-build-requirements leaves them out without a word; a wheelhouse of their own: hardtack build {requirements} -o DIR"
 
@@ -34,6 +35,28 @@ def known_of_project(requirements: Requirements) -> tuple[KnownMetadata, ...]:
 def without_build_requirements(requirements: Requirements) -> Requirements:
     """The requirements without those of the build."""
     return replace(requirements, roots=tuple(root for root in requirements.roots if root not in requirements.build_roots), build_roots=())
+
+
+def with_dynamic_build_requirements(requirements: Requirements, yard: Yard, reporter: Reporter) -> Requirements:
+    """The requirements with what the project's backend asks for besides what it states: installing it editable, unisolated, takes that.
+
+    Where it cannot be asked, a warning, and what is stated.
+    """
+    places = [root.path for root in requirements.project_roots if root.path is not None and root.path.is_dir()]
+    if not requirements.build_roots or not places or requirements.project_name is None:
+        return requirements
+    try:
+        asked = yard.besides(requirements.project_name, _source(places[0]))
+    except FAULTS as error:
+        reporter.warning(
+            f"what the project's build requires besides what it states cannot be told: {error.reason.splitlines()[0]}",
+            hint="--no-build-requirements leaves what building the project requires out, and does not ask",
+        )
+        return requirements
+    stated = requirements.build_roots[0]
+    origin = replace(stated.origin, key=f"{stated.origin.key}, asked of its backend")
+    roots = tuple(replace(stated, requirement=requirement, origin=origin) for requirement in asked)
+    return replace(requirements, roots=(*requirements.roots, *roots), build_roots=(*requirements.build_roots, *roots))
 
 
 def with_project(lock: Lock, requirements: Requirements) -> Lock:
@@ -87,6 +110,8 @@ def with_build_requirements(lock: Lock, requirements: Requirements, *, resolve: 
     )
     try:
         found = resolve(alone)
+    except StaleLock:
+        raise
     except (LockError, IndexFault) as error:
         warn_of_build_requirements(asked, error, reporter)
         return replace(lock, roots=tuple(root for root in lock.roots if root.origin not in origins))

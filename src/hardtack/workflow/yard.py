@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
@@ -36,7 +37,7 @@ from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import remove
 from hardtack.wheelhouse.sdist import inspect_sdist
-from hardtack.workflow.archiving import Archived, archive_source, grounds_of, source_at
+from hardtack.workflow.archiving import Archived, archive_source, ask_source, grounds_of, source_at
 from hardtack.workflow.errands import Errand, Errands
 from hardtack.workflow.files import source_file, wanted_file
 from hardtack.workflow.reading import Job
@@ -98,6 +99,18 @@ class Yard:
             name,
             source,
             self.shop(stop),
+            self.supplies,
+            grounds=self.grounds,
+            recipe=self.recipe(name),
+            environments=self._environments,
+        )
+
+    def besides(self, name: str, source: Source) -> tuple[Requirement, ...]:
+        """What the backend of a folder wants besides what it states. Raises BuildFault."""
+        return ask_source(
+            name,
+            source,
+            self.shop(),
             self.supplies,
             grounds=self.grounds,
             recipe=self.recipe(name),
