@@ -225,7 +225,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
     output = options.output or configuration.output or Path("wheelhouse")
     layout: Any = options.layout or configuration.layout or "flat"
     build_root = options.build_root or configuration.build_root
-    _check_locked(options, lock_file, inputs, project_dir)
+    _check_locked(options, lock_file, inputs, project_dir, output)
     return Job(
         requirements=requirements,
         targets=tuple(_selected(target, requirements, _groups(requirements, lock_file, inputs)) for target in targets),
@@ -255,7 +255,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
     )
 
 
-def _check_locked(options: BuildOptions, lock_file: FoundInput | None, inputs: InputRequest, project_dir: Path) -> None:
+def _check_locked(options: BuildOptions, lock_file: FoundInput | None, inputs: InputRequest, project_dir: Path, output: Path) -> None:
     """Raise UsageError where --locked has no lock, or something beside it that would not obey one."""
     if not options.locked:
         return
@@ -270,7 +270,8 @@ def _check_locked(options: BuildOptions, lock_file: FoundInput | None, inputs: I
     ]
     if against:
         raise UsageError(f"--locked obeys the lock, and {' and '.join(against)} would not", hint="leave one of them out")
-    if lock_file is not None:
+    # The lock that an earlier run left in the wheelhouse is one too.
+    if lock_file is not None or (output / "pylock.toml").is_file():
         return
     beside = project_dir / "pylock.toml"
     if beside.is_file():
