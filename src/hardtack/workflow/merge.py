@@ -32,7 +32,7 @@ from hardtack.wheelhouse.manifest import MANIFEST_NAME, read_manifest
 from hardtack.wheelhouse.pylock import read_pylock
 from hardtack.wheelhouse.sdist import inspect_sdist
 from hardtack.wheelhouse.store import Store
-from hardtack.workflow.merging import Held, Piece, Whole, manifest_of, merged
+from hardtack.workflow.merging import Held, Piece, Whole, check_builds, manifest_of, merged, without
 from hardtack.workflow.proving import Proof, Shelf, prove
 from hardtack.workflow.receipt import finding_of, forget
 from hardtack.workflow.stowing import folded, put_in_place
@@ -100,12 +100,14 @@ def merge(
     if reading.faulty:
         forget(wheelhouse, cache)
     whole = merged(pieces)
+    whole, unfit = _as_locked(whole, pieces[0].manifest.layout)
     draft = manifest_of(whole, pieces[0].manifest.layout, ())
     paths = {one.file.sha256: reading.store.path(one.file.sha256) for one in whole.held}
     facts = {one.file.sha256: one.facts for one in whole.held}
     findings = [
         *reading.findings,
         *whole.findings,
+        *unfit,
         *check_downgrades(draft.pins, whole.lock, whole.targets),
         *note_skews(draft.pins, whole.lock.skews),
     ]
@@ -139,6 +141,16 @@ def merge(
         changed=bool(digest) and digest != before,
         seconds=time.monotonic() - began,
     )
+
+
+def _as_locked(whole: Whole, layout: str) -> tuple[Whole, list[Finding]]:
+    """The whole without the files that its lock does not vouch for, and why."""
+    draft = manifest_of(whole, layout, ())
+    facts = {one.file.sha256: one.facts for one in whole.held}
+    found = {file.path: facts[file.sha256] for file in draft.files}
+    findings = [finding for finding in check_files(draft.files, found, lock=whole.lock) if finding.severity is Severity.ERROR]
+    findings += check_builds(draft.files, whole.lock)
+    return without(whole, {finding.file for finding in findings if finding.file}), findings
 
 
 def _digest(folder: Path) -> str:

@@ -5,7 +5,7 @@ The first wheelhouse speaks for its targets, each part for the targets that nobo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from hardtack.model.wheel import WheelFacts
 from hardtack.planning.plan import plan
 from hardtack.targets.catalog import describe
 from hardtack.wheelhouse.pylock_packages import without_credentials
-from hardtack.workflow.merging_locks import CONFLICT, Voice, merged_lock, with_files
+from hardtack.workflow.merging_locks import CONFLICT, Voice, merged_lock, with_files, with_packages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +79,18 @@ def merged(pieces: Sequence[Piece]) -> Whole:
     entries = plan(lock, targets).entries
     fills = [at > 0 and _is_fill(piece, voice, entries) for at, (piece, voice) in enumerate(zip(pieces, voices, strict=True))]
     _same_selections(pieces, fills)
+    roots = _roots(pieces, voices, fills)
     choosing = _Choosing(targets, entries, pieces)
     for piece, fill in zip(pieces, fills, strict=True):
         choosing.add(piece, fill=fill)
+    choosing.settle(roots)
     sources, clashes = _sources(pieces)
+    lock = with_packages(lock, voices, choosing.unlocked)
     return Whole(
         targets=targets,
         lock=replace(
             with_files(lock, voices, choosing.brought),
-            roots=_roots(pieces, voices, fills),
+            roots=roots,
             waivers=tuple(dict.fromkeys(one for piece, voice in _speaking(pieces, voices) for one in piece.manifest.waivers)),
             skews=_skews(pieces, voices, choosing.pins()),
         ),
@@ -98,6 +101,33 @@ def merged(pieces: Sequence[Piece]) -> Whole:
         brought=tuple(choosing.brought),
         findings=(*findings, *choosing.findings, *clashes),
     )
+
+
+def check_builds(files: Iterable[ManifestFile], lock: Lock) -> list[Finding]:
+    """What is said to be built must say of what, and that must be what is locked: no digest of the lock vouches for the wheel itself."""
+    locked: dict[tuple[str, str], set[str]] = {}
+    for package in lock.packages:
+        source = package.sdist or package.archive
+        if source is not None and source.sha256 is not None:
+            locked.setdefault((package.name, str(package.version)), set()).add(source.sha256)
+    findings = []
+    for file in files:
+        if file.origin != "built":
+            continue
+        known = locked.get((file.name, file.version), set())
+        if file.build is None:
+            code, words = "not-in-lock", "is said to be built, and nothing says of what"
+        elif known and file.build.made_of is None and file.build.source_sha256 not in known:
+            code = "hash-mismatch"
+            words = (
+                f"was built from {file.build.source} (sha256 {file.build.source_sha256}), but the lock states {' or '.join(sorted(known))}"
+            )
+        else:
+            continue
+        hint = "build it anew from the lock: --lock-file pylock.toml"
+        message = f"{file.filename} {words}"
+        findings.append(Finding(code=code, message=message, package=file.name, version=file.version, file=file.filename, hint=hint))
+    return findings
 
 
 # --- targets ---------------------------------------------------------------------------------------------------------------------
@@ -281,6 +311,9 @@ class _Choosing:
     held: list[Held] = field(default_factory=list)
     brought: list[tuple[str, ManifestFile]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    unlocked: list[tuple[str, Pin]] = field(default_factory=list)
+    """What was taken though the lock of the whole has nothing of it for that target, with the part's place."""
+    _waiting: list[tuple[Piece, Held, int, bool]] = field(default_factory=list)
     _taken: dict[tuple[str, str], list[_Taken]] = field(default_factory=dict)
     _files: dict[str, list[tuple[str, Held]]] = field(default_factory=dict)
     _clashed: set[tuple[str, str]] = field(default_factory=set)
@@ -314,6 +347,9 @@ class _Choosing:
         target, name, version = one.pin.target, one.facts.name, one.facts.version
         wanted = self._wanted.get((target, name), [])
         taken = self._taken.get((target, name), [])
+        if not wanted and not taken:
+            self._waiting.append((piece, one, offered, fill))
+            return
         fitting = [entry for entry in wanted if entry.package.version in (None, version) and self._entry(entry) & offered]
         others = [known for known in taken if known.held.facts.version != version and known.where & offered]
         if not fitting or (others and not fill):
@@ -331,6 +367,37 @@ class _Choosing:
                 self._unwanted(piece, one, wanted, others, fill=fill)
             elif (file := self._file_for(piece, one)) is not None:
                 self._take(piece, replace(one, file=file.file, facts=file.facts), entry.marker, where)
+
+    def settle(self, roots: Sequence[LockedRoot]) -> None:
+        """Take of what no lock has for a target what someone there asks for by name: where its asker was a gap, nobody could know of it."""
+        asked: dict[str, set[str]] = {target.name: set() for target in self.targets}
+        for root in roots:
+            for name in asked.keys() if root.targets is None else asked.keys() & root.targets:
+                asked[name].add(canonicalize_name(Requirement(root.requirement).name))
+        for held in self.held:
+            asked[held.pin.target].update(canonicalize_name(requirement.name) for requirement in held.facts.requires)
+        waiting, again = self._waiting, True
+        while again:
+            again = False
+            for offer in list(waiting):
+                piece, one, offered, fill = offer
+                target = one.pin.target
+                if one.facts.name not in asked[target]:
+                    continue
+                waiting.remove(offer)
+                again = True
+                rivals = [known for known in self._taken.get((target, one.facts.name), []) if known.where & offered]
+                for known in rivals:
+                    if known.held.facts.version != one.facts.version:
+                        self._unwanted(piece, one, (), [known], fill=fill)
+                    else:
+                        self._compare(piece, one, known)
+                if not rivals and (file := self._file_for(piece, one)) is not None:
+                    self._take(piece, replace(one, file=file.file, facts=file.facts), one.pin.marker, offered)
+                    self.unlocked.append((piece.place, self.held[-1].pin))
+                    asked[target].update(canonicalize_name(requirement.name) for requirement in file.facts.requires)
+        for piece, one, _, fill in waiting:
+            self._unwanted(piece, one, (), (), fill=fill)
 
     def _take(self, piece: Piece, one: Held, marker: str | None, where: int) -> None:
         known = self._files.setdefault(one.pin.filename, [])
@@ -480,18 +547,29 @@ def _sources(pieces: Sequence[Piece]) -> tuple[tuple[ManifestSource, ...], list[
     return tuple(source for _, source in found.values()), findings
 
 
+def without(whole: Whole, files: Collection[str]) -> Whole:
+    """The whole without the files of these names: what is not sound is not kept, whatever else is."""
+    return replace(
+        whole,
+        held=tuple(one for one in whole.held if one.pin.filename not in files),
+        brought=tuple((place, file) for place, file in whole.brought if file.filename not in files),
+    )
+
+
 def manifest_of(whole: Whole, layout: Any, findings: Sequence[Finding]) -> Manifest:
     """The manifest of the whole: what every wheel says of itself, whatever the pieces' manifests say of it."""
-    users: dict[tuple[str, str], tuple[Held, list[str]]] = {}
+    users: dict[tuple[str, str], tuple[Held, set[str]]] = {}
     for one in whole.held:
-        users.setdefault((one.pin.filename, one.file.sha256), (one, []))[1].append(one.pin.target)
+        users.setdefault((one.pin.filename, one.file.sha256), (one, set()))[1].add(one.pin.target)
+    order = tuple(dict.fromkeys((*whole.lock.targets, *(target.name for target in whole.targets))))
     files = [
         replace(
             one.file,
             path=one.pin.filename,
             name=one.facts.name,
             version=str(one.facts.version),
-            targets=tuple(dict.fromkeys(targets)),
+            # In the order in which they were written, so that nothing changes where nothing is new.
+            targets=one.file.targets if set(one.file.targets) == targets else tuple(name for name in order if name in targets),
             origin=without_credentials(one.file.origin),
             index=without_credentials(one.file.index) if one.file.index else None,
         )

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from hardtack.model.finding import Finding
 from hardtack.model.lock import Lock, LockedBuild, LockedFile, LockedPackage, Source
-from hardtack.model.manifest import ManifestFile
+from hardtack.model.manifest import ManifestFile, Pin
 
 CONFLICT = "merge-conflict"
 
@@ -76,6 +76,19 @@ def with_files(lock: Lock, voices: Sequence[Voice], brought: Sequence[tuple[str,
         return replace(package, wheels=(*package.wheels, *added.values())) if added else package
 
     return replace(lock, packages=tuple(extended(package) for package in lock.packages))
+
+
+def with_packages(lock: Lock, voices: Sequence[Voice], taken: Sequence[tuple[str, Pin]]) -> Lock:
+    """The lock with the packages that were taken of a part for a target where the lock has nothing of that name, as the part's lock has them."""
+    locks = {voice.place: voice.lock for voice in voices}
+    more: dict[tuple[str, int], tuple[LockedPackage, set[str]]] = {}
+    for place, pin in taken:
+        for at, package in enumerate(locks[place].packages):
+            own = package.targets is None or pin.target in package.targets
+            if package.name == pin.name and own and (package.version is None or str(package.version) == pin.version):
+                more.setdefault((place, at), (package, set()))[1].add(pin.target)
+    added = (replace(package, targets=frozenset(names)) for package, names in more.values())
+    return replace(lock, packages=(*lock.packages, *added))
 
 
 def _shared(values: Sequence[T | None]) -> T | None:
