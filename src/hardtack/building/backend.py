@@ -267,7 +267,7 @@ class Backend:
         return BuildFault(
             f"{reason}; the last lines of its log ({self._kept_log}):\n{_indented(tail)}",
             where=self._where,
-            hint=hint_for(tail),
+            hint=hint_for(tail, package=self._tree.facts.name),
         )
 
 
