@@ -269,7 +269,7 @@ class _Loop:
             if file.filename.endswith(".whl")
         )
         index = offered[0].index if offered else None
-        return LockedPackage(name=name, version=version, index=index, wheels=wheels, note="no wheel of it fits, and it has no source")
+        return LockedPackage(name=name, version=version, index=index, wheels=wheels, note="no wheel of it may be taken, and it has no source")
 
     def _improve(
         self, kept: list[_Constraint], proposals: list[_Constraint], before: set[tuple[str, str]]

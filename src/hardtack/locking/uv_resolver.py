@@ -41,10 +41,11 @@ _WHEELLESS = re.compile(
     # With an extra or a marker, uv says name[extra] and name{marker}.
     r"(?:^|[ (])(?:all versions of )?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)(?:\[[^]]*\])?(?:\{[^}]*\})?"
     r"(?:(?P<operator>==|[<>]=?)(?P<version>\S+))?"
-    r" (?:has|have) no (?:`[^`]*`-compatible )?wheels",
+    r" (?:has|have) no (?:(?:`[^`]*`-compatible )?wheels|source distribution)",
     re.MULTILINE,
 )
 _HINTED = re.compile(r"^hint: Wheels are available for `([^`]+)` \(v([^)]+)\)", re.MULTILINE)
+_SOURCELESS = re.compile(r"^hint: A source distribution is required for `([^`]+)`", re.MULTILINE)
 _UNBUILT = re.compile(r"Failed to (?:build|download and build|fetch|resolve)[^`]*`([^`@= ]+)\s*(?:==|@)\s*([^`]+)`")
 # uv says in its log alone that it was refused a project, and goes on as if there were none (401 and 403, without ignore-error-codes).
 _LOG_REFUSALS = "off,uv_client::registry_client=debug"
@@ -259,7 +260,7 @@ def _projects(completed: Completed) -> list[str]:
 
 
 def _wheelless(words: str) -> tuple[tuple[str, str | None], ...]:
-    """What uv says has no wheel that fits, with the one version that it speaks of or, in its hints, knows best."""
+    """What uv says has no wheel that fits, or no source where one is demanded, with the one version that it speaks of or hints at."""
     versions: dict[str, str | None] = {}
     for match in _WHEELLESS.finditer(words):
         exact = match["version"] if match["operator"] == "==" else None
@@ -268,6 +269,8 @@ def _wheelless(words: str) -> tuple[tuple[str, str | None], ...]:
     for match in _HINTED.finditer(words):
         name = canonicalize_name(match[1])
         versions[name] = versions.get(name) or match[2]
+    for match in _SOURCELESS.finditer(words):
+        versions.setdefault(canonicalize_name(match[1]), None)
     return tuple(versions.items())
 
 
