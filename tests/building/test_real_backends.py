@@ -15,17 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from hardtack.building.build import BuiltWheel, build_wheel, prepare_metadata
-from hardtack.building.environment import BuildEnvironment, build_environment
+from hardtack.building.build import prepare_metadata
 from hardtack.building.interpreter import installed
-from hardtack.building.repair import Repairer, find_repairer
+from hardtack.building.repair import find_repairer
 from hardtack.model.wheel import SdistFacts
 from hardtack.system import environ
 from hardtack.system.process import run
 from hardtack.system.uv import find_uv
 from hardtack.wheelhouse.sdist import inspect_sdist
 from tests.building.compiled import needs_compiler
-from tests.building.projects import Bench, Source, archive_of, names
+from tests.building.projects import Bench, Source, archive_of, build, names
+from tests.support.supplies import PublicSupply
 
 pytestmark = pytest.mark.live
 
@@ -35,10 +35,11 @@ WAY = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "https_prox
 
 @pytest.fixture
 def bench(bench: Bench) -> Bench:
-    """The bench with a uv that reaches the public index."""
+    """The bench with what the public index has."""
     environment = environ.variables()
     network = {name: environment[name] for name in WAY if name in environment}
     bench.uv = find_uv(bench.uv.cache_dir, environment, network=network)
+    bench.supply = PublicSupply(bench.links)
     return bench
 
 
@@ -72,59 +73,16 @@ PROJECTS = {
 }
 
 
-def build(bench: Bench, source: Source, *, repairer: Repairer | None = None) -> BuiltWheel:
-    return build_wheel(
-        source.facts,
-        source.path,
-        python=bench.python,
-        uv=bench.uv,
-        uv_config=None,
-        sandbox=bench.sandbox,
-        work=bench.work,
-        source_date_epoch=1_577_836_800,
-        reporter=bench.reporter,
-        stop=bench.stop,
-        timeout=120,
-        repairer=repairer,
-    )
-
-
 @pytest.mark.parametrize("name", PROJECTS)
 def test_the_usual_backends_build_twice_the_same(bench: Bench, tmp_path: Path, name: str) -> None:
     files, backend, requires = PROJECTS[name]
     source = archive_of(tmp_path, "mini", files, backend=backend, requires=requires)
-    first, second = build(bench, source), build(bench, source)
+    first, second = build(bench, source, timeout=120), build(bench, source, timeout=120)
     assert first.sha256 == second.sha256
     assert "mini/__init__.py" in names(first.path)
     assert all(digest for digest in first.record.requires.values()), "a build requirement without its digest"
-    answer = prepare_metadata(
-        source.facts,
-        source.path,
-        python=bench.python,
-        uv=bench.uv,
-        uv_config=None,
-        sandbox=bench.sandbox,
-        work=bench.work,
-        reporter=bench.reporter,
-        stop=bench.stop,
-        timeout=120,
-    )
+    answer = prepare_metadata(source.facts, source.path, shop=bench.shop(timeout=120))
     assert answer.requires == (NEEDS,)
-
-
-def test_several_wheels_of_a_version_have_the_digest_of_the_one_taken(bench: Bench, tmp_path: Path) -> None:
-    from packaging.requirements import Requirement
-
-    made: BuildEnvironment = build_environment(
-        [Requirement("cython==3.0.12")],
-        python=bench.python,
-        uv=bench.uv,
-        uv_config=None,
-        folder=tmp_path / "work" / "env",
-        stop=bench.stop,
-    )
-    [digest] = made.installed.values()
-    assert len(digest) == 64
 
 
 DOCOPT = "https://files.pythonhosted.org/packages/a2/55/8f8cab2afd404cf578136ef2cc5dfb50baa1761b68c9da1fb1e4eed343c9/docopt-0.6.2.tar.gz"
@@ -137,7 +95,7 @@ def test_the_same_wheel_as_uv_builds(bench: Bench, tmp_path: Path) -> None:
         archive.write_bytes(answer.read())
     facts = inspect_sdist(archive, filename=archive.name, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
     assert isinstance(facts, SdistFacts)
-    ours = build(bench, Source(path=archive, facts=facts))
+    ours = build(bench, Source(path=archive, facts=facts), timeout=120)
     environment = {**bench.uv.environment, **bench.uv.network, "SOURCE_DATE_EPOCH": "1577836800", "UV_CACHE_DIR": str(tmp_path / "cache")}
     command = [str(bench.uv.path), "build", "--wheel", "--no-config", "--out-dir", str(tmp_path / "theirs"), str(archive)]
     done = run(command, environment=environment, cwd=tmp_path, timeout=120)
@@ -188,7 +146,7 @@ def test_real_extensions_are_built_by_each_interpreter_and_run_under_tags_that_a
     repairer = find_repairer()
     pytest.importorskip("auditwheel")
     for python in (bench.python, *others(bench)[:1]):
-        built = build(replace(bench, python=python), sdist, repairer=repairer)
+        built = build(replace(bench, python=python), sdist, repairer=repairer, timeout=300)
         assert not built.pure or name == "pyyaml"
         shown = run([sys.executable, "-m", "auditwheel", "show", "--json", str(built.path)], environment=environ.variables(), timeout=60)
         platforms = {tag.platform for tag in built.tags}

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hardtack.building.build import build_wheel
-from tests.building.projects import Bench
+from tests.building.projects import Bench, Source, build
 from tests.building.test_real_backends import bench  # noqa: F401 (the bench that reaches the public index)
-from tests.building.test_sources import EPOCH, archive, asks_for_history, folder_source, members, surroundings
+from tests.building.test_sources import archive, asks_for_history, folder_source, members, surroundings
 from tests.support.repositories import commit_all, state_of
 
 pytestmark = pytest.mark.live
@@ -37,22 +36,11 @@ def test_a_real_backend_of_a_repository(bench: Bench, tmp_path: Path, kind: str)
     commit_all(folder, tag="v1.2")
     before = state_of(folder)
     environment = {**surroundings(tmp_path), **bench.uv.environment, "HOME": str(tmp_path)}
-    made = archive(bench, folder_source(folder), environment=environment, live=True)
+    made = archive(bench, folder_source(folder), environment=environment)
     assert (str(made.facts.version), made.origin.state) == ("1.2", "clean")
     assert {"pyproject.toml", "PKG-INFO", "lib/__init__.py"} <= set(members(made))
-    built = build_wheel(
-        made.facts,
-        made.path,
-        python=bench.python,
-        uv=bench.uv,
-        uv_config=None,
-        sandbox=bench.sandbox,
-        work=bench.work,
-        source_date_epoch=EPOCH,
-        reporter=bench.reporter,
-        stop=bench.stop,
-    )
+    built = build(bench, Source(path=made.path, facts=made.facts), timeout=120)
     assert built.filename.startswith("lib-1.2-py")
     assert state_of(folder) == before
-    again = archive(bench, folder_source(folder), environment=environment, live=True)
+    again = archive(bench, folder_source(folder), environment=environment)
     assert again.sha256 == made.sha256

@@ -79,7 +79,7 @@ class PublicSupply(FolderSupply):
 
 def _needs(wheel: Path, extras: set[str]) -> list[Requirement]:
     with zipfile.ZipFile(wheel) as archive:
-        [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA") and name.count("/") == 1]
         message = email.parser.Parser().parsestr(archive.read(metadata).decode())
     needs = []
     for text in message.get_all("Requires-Dist") or []:
