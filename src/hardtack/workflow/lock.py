@@ -117,6 +117,7 @@ def lock(
         Yard(job, supplies, reporter=reporter, stop=stop) as yard,
     ):
         chosen = choose(yard, reporter=reporter, stop=stop, remembered=path)
+        yard.choose(chosen.lock)
         found = chosen.lock if chosen.obeyed else _with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
         planned = plan(found, job.targets, Policy(formats=job.formats))
         findings = [

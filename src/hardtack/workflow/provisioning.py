@@ -22,33 +22,42 @@ from hardtack.verifying.skew import note_skews
 from hardtack.wheelhouse.facts import FactsCache, inspect_all
 from hardtack.wheelhouse.layout import file_paths
 from hardtack.wheelhouse.native import judge_native
-from hardtack.workflow.archiving import grounds_of
+from hardtack.workflow.asking import with_builds
 from hardtack.workflow.choosing import choose
+from hardtack.workflow.foreign import ORIGIN, Foreign, filled, find_foreign, kept, taken
 from hardtack.workflow.gaps import gap_findings
 from hardtack.workflow.making import Made, Ware, make
 from hardtack.workflow.outcome import BuildResult
 from hardtack.workflow.proving import Shelf, prove
 from hardtack.workflow.reading import Job
 from hardtack.workflow.receipt import Receipt, keep
+from hardtack.workflow.sdists import Shelved, shelve_sdists, with_sdist_digests
 from hardtack.workflow.stowing import folded, put_in_place
 from hardtack.workflow.supplies import Supplies, open_supplies
+from hardtack.workflow.yard import Yard
 
 
 def provision(job: Job, *, key: str, reporter: Reporter, stop: Cancellation) -> BuildResult:
     """Do the whole job. Findings are in the result, all at once; ``key`` goes into the receipt of a proven wheelhouse."""
-    with open_supplies(
-        job.settings,
-        job.credentials,
-        cache_dir=job.cache_dir,
-        environment=job.environment,
-        require_sandbox=job.options.require_sandbox,
-        reporter=reporter,
-        stop=stop,
-    ) as supplies:
-        chosen = choose(job, supplies, reporter=reporter, stop=stop, remembered=job.output / "pylock.toml")
+    with (
+        open_supplies(
+            job.settings,
+            job.credentials,
+            cache_dir=job.cache_dir,
+            environment=job.environment,
+            require_sandbox=job.options.require_sandbox,
+            reporter=reporter,
+            stop=stop,
+        ) as supplies,
+        Yard(job, supplies, reporter=reporter, stop=stop) as yard,
+    ):
+        chosen = choose(yard, reporter=reporter, stop=stop, remembered=job.output / "pylock.toml")
+        yard.choose(chosen.lock)
         reporter.stage("planning")
         policy = Policy(formats=job.formats, require_stated_hashes=job.options.require_stated_hashes)
         planned = plan(chosen.lock, job.targets, policy)
+        foreign = find_foreign(job, supplies, reporter=reporter, stop=stop) if job.options.keep_foreign else Foreign()
+        planned = filled(planned, foreign)
         result = BuildResult(
             lock=chosen.lock,
             plan=planned,
@@ -59,43 +68,51 @@ def provision(job: Job, *, key: str, reporter: Reporter, stop: Cancellation) -> 
                 *check_user_hashes(job.requirements.roots, chosen.lock, planned),
                 *note_yanked(planned),
                 *gap_findings(planned, chosen.lock, job, supplies),
+                *foreign.findings,
             ),
             output=job.output,
         )
         if job.options.dry_run:
             return result
-        return _make_and_prove(result, chosen.lock, planned, job, supplies, key=key, reporter=reporter, stop=stop)
+        return _make_and_prove(result, chosen.lock, planned, foreign, yard, key=key, reporter=reporter, stop=stop)
 
 
 def _make_and_prove(
     result: BuildResult,
     chosen: Lock,
     planned: Plan,
-    job: Job,
-    supplies: Supplies,
+    foreign: Foreign,
+    yard: Yard,
     *,
     key: str,
     reporter: Reporter,
     stop: Cancellation,
 ) -> BuildResult:
-    options = job.options
-    made = make(
-        planned,
-        supplies,
-        targets=job.targets,
-        grounds=grounds_of(job),
-        python=environ.interpreter(),
-        jobs=options.jobs,
-        reporter=reporter,
-        stop=stop,
+    job, supplies, options = yard.job, yard.supplies, yard.job.options
+    made = make(planned, yard, reporter=reporter, stop=stop)
+    made, of_foreign = taken(made, planned, foreign)
+    shelved = (
+        shelve_sdists(
+            planned,
+            made,
+            supplies,
+            jobs=options.jobs,
+            require_stated_hashes=options.require_stated_hashes,
+            reporter=reporter,
+            stop=stop,
+        )
+        if options.with_sdists
+        else Shelved()
     )
     reporter.stage("judging")
     judged = _judge(made, supplies, reporter=reporter, stop=stop)
     facts = {digest: answer for digest, answer in judged.items() if isinstance(answer, WheelFacts)}
-    lock = _with_first_seen(chosen, made, planned)
+    lock = with_builds(with_sdist_digests(_with_first_seen(chosen, made, planned), shelved.learned), yard)
     findings = [
         *result.findings,
         *made.findings,
+        *of_foreign,
+        *shelved.findings,
         *(finding for answer in judged.values() for finding in answer.findings),
     ]
     shelves = [_shelf(target, planned, made, facts) for target in job.targets]
@@ -115,8 +132,10 @@ def _make_and_prove(
         stop=stop,
     )
     findings = folded([*findings, *proof.findings])
-    manifest = _manifest(job, lock, shelves, made, facts, findings)
-    by_path = {file.path: judged[file.sha256] for file in manifest.files}
+    manifest, of_kept = kept(_manifest(job, lock, shelves, made, facts, shelved, findings), foreign)
+    findings += of_kept
+    facts |= {wheel.facts.sha256: wheel.facts for wheel in foreign.wheels}
+    by_path = {file.path: facts[file.sha256] for file in manifest.files}
     findings += check_files(manifest.files, by_path, targets=job.targets, lock=lock)
     proven = not any(finding.severity is Severity.ERROR for finding in findings)
     digest = ""
@@ -125,7 +144,11 @@ def _make_and_prove(
             manifest,
             lock,
             facts,
-            {ware.sha256: ware.path for ware in made.wares.values()},
+            {
+                **{ware.sha256: ware.path for ware in made.wares.values()},
+                **{wheel.facts.sha256: wheel.path for wheel in foreign.wheels},
+                **shelved.paths,
+            },
             job.output,
             prune=options.prune,
             cache_dir=supplies.cache_dir,
@@ -139,6 +162,7 @@ def _make_and_prove(
     )
     if proven:
         paths = tuple(path for file in manifest.files for path in file_paths(file, manifest.layout))
+        paths += tuple(source.path for source in manifest.sources)
         keep(job, Receipt(key=key, manifest_digest=digest, summary=_summary(verdict)), manifest, paths)
     return replace(
         result,
@@ -147,8 +171,8 @@ def _make_and_prove(
         verdict=verdict,
         manifest=manifest,
         stowed=bool(digest),
-        fetched=made.fetched,
-        received=made.received,
+        fetched=made.fetched + shelved.fetched,
+        received=made.received + shelved.received,
         built=made.built,
     )
 
@@ -174,8 +198,13 @@ def _nothing_asked(lock: Lock) -> list[Finding]:
     ]
 
 
+def _is_first_seen(ware: Ware) -> bool:
+    # What was built here is recorded as such, and what was copied in by hand is told apart.
+    return ware.hash_source == "first-seen" and ware.build is None and ware.origin != ORIGIN
+
+
 def _first_seen(made: Made) -> list[Finding]:
-    names = sorted({ware.filename for ware in made.wares.values() if ware.hash_source == "first-seen" and ware.build is None})
+    names = sorted({ware.filename for ware in made.wares.values() if _is_first_seen(ware)})
     if not names:
         return []
     return [
@@ -242,7 +271,13 @@ def _with_first_seen(lock: Lock, made: Made, planned: Plan) -> Lock:
 
 
 def _manifest(
-    job: Job, lock: Lock, shelves: Sequence[Shelf], made: Made, facts: Mapping[str, WheelFacts], findings: Sequence[Finding]
+    job: Job,
+    lock: Lock,
+    shelves: Sequence[Shelf],
+    made: Made,
+    facts: Mapping[str, WheelFacts],
+    shelved: Shelved,
+    findings: Sequence[Finding],
 ) -> Manifest:
     users: dict[str, list[str]] = {}
     for shelf in shelves:
@@ -275,4 +310,5 @@ def _manifest(
         waivers=lock.waivers,
         skews=lock.skews,
         gaps=tuple(finding.as_json() for finding in findings if finding.severity is Severity.ERROR),
+        sources=shelved.sources,
     )

@@ -59,7 +59,7 @@ class _Pythons:
     def for_round_one(self, targets: Sequence[Target]) -> tuple[Interpreter, ...]:
         """The preferred one, where it is allowed and is of use, else all."""
         first = self._allowed((self._yard.preferred(),))
-        if not first or (self._facts.compiled and not any(matches(first[0], target) for target in targets)):
+        if not first or (self._facts.compiled and (self._yard.has_root or not any(matches(first[0], target) for target in targets))):
             return self.all()
         return first
 

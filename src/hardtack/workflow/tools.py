@@ -228,7 +228,7 @@ def environment_of(interpreter: Interpreter) -> str:
 
 def target_of(interpreter: Interpreter) -> Target:
     """An interpreter as a target: this machine's by asking it, another system's by what is known of it."""
-    if getattr(interpreter, "root", None) is None:
+    if interpreter.root is None:
         return host_target(interpreter.executable, environment={})
     return assemble(
         name="build-root",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from hardtack.building.faults import BuildRequirementFault
 from hardtack.building.interpreter import Interpreter, ask, installed
 from hardtack.building.order import expected_cost
 from hardtack.building.repair import find_repairer
+from hardtack.building.root import BuildRoot, open_root
+from hardtack.building.sandbox_launch import Limits
 from hardtack.building.workshop import Tool, Workshop
 from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError, MissingTool
 from hardtack.fetching.download import FetchedFile, fetch
@@ -47,6 +50,7 @@ from hardtack.workflow.tools import Toolroom
 
 # What ends one build and nothing else.
 FAULTS = (BuildFault, IntegrityError, IndexFault, MissingTool)
+_SECONDS = 3600.0  # for each hook
 _MEMORY = {False: 512 << 20, True: 2 << 30}  # bytes that a build is expected to use, where nothing and where something is compiled
 
 
@@ -75,6 +79,8 @@ class Yard:
         self.grounds = grounds_of(job)
         self._reporter, self._stop = reporter, stop
         self.tools = Toolroom(job, supplies, resolve=self._resolve, make=self._tool, reporter=reporter, stop=stop)
+        # The version of every package that is locked for running, where there is only one.
+        self.running: Mapping[str, str] = {}
         self.errands = Errands(workers=job.options.build_jobs, reporter=reporter, stop=stop)
 
     def __enter__(self) -> Yard:
@@ -92,6 +98,14 @@ class Yard:
         if isinstance(facts, BadSdist):
             raise IntegrityError("; ".join(finding.message for finding in facts.findings), where=filename)
         return facts
+
+    def choose(self, lock: Lock) -> None:
+        """The lock of the run, for what is built in the version that runs."""
+        versions: dict[str, set[str]] = {}
+        for package in lock.packages:
+            if package.version is not None:
+                versions.setdefault(package.name, set()).add(str(package.version))
+        self.running = {name: only for name, found in versions.items() if len(found) == 1 for only in found}
 
     def archive(self, name: str, source: Source, stop: Cancellation | None = None) -> Archived:
         """A folder or a repository as a source archive in the store."""
@@ -134,7 +148,7 @@ class Yard:
                 return finding_of(error, facts.filename)
 
         return Errand(
-            key=f"wheel {facts.sha256} {interpreter.executable}",
+            key=f"wheel {facts.sha256} {_place(interpreter)}",
             label=facts.filename,
             do=do,
             cost=expected_cost(path.stat().st_size, compiled=facts.compiled),
@@ -151,11 +165,22 @@ class Yard:
             except FAULTS as error:
                 return finding_of(error, facts.filename)
 
-        return Errand(key=f"asking {facts.sha256} {interpreter.executable}", label=facts.filename, do=do, cost=1.0, memory=_MEMORY[False])
+        return Errand(
+            key=f"asking {facts.sha256} {interpreter.executable} {interpreter.root or ''}",
+            label=facts.filename,
+            do=do,
+            cost=1.0,
+            memory=_MEMORY[False],
+        )
 
     def _bench(self, facts: SdistFacts, path: Path, interpreter: Interpreter, stop: Cancellation) -> AbstractContextManager[Bench]:
         return bench(
-            facts, path, shop=self.shop(stop), interpreter=interpreter, recipe=self.recipe(facts.name), environments=self._environments
+            facts,
+            path,
+            shop=self.shop(stop, interpreter),
+            interpreter=interpreter,
+            recipe=self.recipe(facts.name),
+            environments=self._environments,
         )
 
     def _built(self, facts: SdistFacts, path: Path, interpreter: Interpreter, stop: Cancellation) -> Sourced:
@@ -172,12 +197,18 @@ class Yard:
         return Sourced(filename=built.filename, sha256=sha256, size=built.size, record=built.record, outside=built.outside, fresh=True)
 
     def interpreters(self) -> tuple[Interpreter, ...]:
-        """Every one that may build, the preferred one first. Asked for only when the preferred one does not do."""
-        return installed(self.supplies.uv, environ.interpreter(), self._stop)
+        """Every one that may build, the preferred one first, those of the build root last; finding them takes its time."""
+        here = installed(self.supplies.uv, environ.interpreter(), self._stop)
+        return (*here, *self._root.interpreters) if self._root is not None else here
 
     def preferred(self) -> Interpreter:
         """The interpreter that builds what any may build."""
         return ask(environ.interpreter())
+
+    @property
+    def has_root(self) -> bool:
+        """True if what is compiled is to be compiled in a build root."""
+        return self.job.options.build_root is not None
 
     def describe(self, question: NeedsMetadata, offered: Offered) -> KnownMetadata:
         """What a source requires, be it an index's, a folder, a repository or behind a URL. It is judged, and its backend confined."""
@@ -228,14 +259,17 @@ class Yard:
 
     # --- what building takes -------------------------------------------------------------------------------------------------------
 
-    def shop(self, stop: Cancellation | None = None) -> Workshop:
-        """The workshop, with a sandbox that is looked for when the first build is made."""
-        return replace(self._shop, stop=stop or self._stop)
+    def shop(self, stop: Cancellation | None = None, interpreter: Interpreter | None = None) -> Workshop:
+        """The workshop, that of the build root for its interpreters. A sandbox is looked for when it is first asked for."""
+        rooted = interpreter is not None and interpreter.root is not None
+        return replace(self._rooted if rooted else self._shop, stop=stop or self._stop)
 
     @functools.cached_property
     def _shop(self) -> Workshop:
         work = self.supplies.cache_dir / "builds"
         work.mkdir(parents=True, exist_ok=True)
+        stated = self.job.requirements.recipes.limits
+        usual = Limits(seconds=stated.timeout or _SECONDS)
         return Workshop(
             python=environ.interpreter(),
             uv=self.supplies.uv,
@@ -245,16 +279,38 @@ class Yard:
             supply=self.tools.supply,
             reporter=self._reporter,
             stop=self._stop,
+            limits=replace(
+                usual,
+                memory=stated.memory or usual.memory,
+                disk=stated.disk or usual.disk,
+                processes=stated.processes or usual.processes,
+            ),
             repairer=find_repairer(),
         )
+
+    @functools.cached_property
+    def _root(self) -> BuildRoot | None:
+        folder, shop = self.job.options.build_root, self._shop
+        if folder is None:
+            return None
+        return open_root(
+            folder, sandbox=shop.sandbox, python=shop.python, uv=shop.uv, work=shop.work, stop=self._stop, reporter=self._reporter
+        )
+
+    @functools.cached_property
+    def _rooted(self) -> Workshop:
+        assert self._root is not None
+        return self._root.enter(self._shop)
 
     @functools.cached_property
     def _environments(self) -> Environments:
         return Environments(self._shop)
 
     def recipe(self, name: str) -> Recipe:
-        """What the user says of building a package."""
-        return self.job.requirements.recipes.of(name)
+        """What the user says of building a package, with the versions of what runs where it wants to match them."""
+        recipe = self.job.requirements.recipes.of(name)
+        pins = [Requirement(f"{other}=={self.running[other]}") for other in recipe.match_runtime if other in self.running]
+        return replace(recipe, requires=(*recipe.requires, *pins)) if pins else recipe
 
     def _tool(self, package: LockedPackage, found: FetchedFile | None, interpreter: Interpreter) -> Tool:
         """A build requirement that there is no wheel of, as the wheel that is built of it."""
@@ -296,3 +352,8 @@ class Yard:
 def finding_of(error: HardtackError, filename: str | None = None) -> Finding:
     """What ended one build, as a finding."""
     return Finding(code=error.slug, message=str(error), file=filename, hint=error.hint)
+
+
+def _place(interpreter: Interpreter) -> str:
+    """What tells interpreters apart: a build root has paths of its own."""
+    return f"{interpreter.root or ''}:{interpreter.executable}"
