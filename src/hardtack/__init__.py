@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hardtack.inputs.read import InputRequest
     from hardtack.reporting import Reporter
     from hardtack.workflow.build import build
+    from hardtack.workflow.diff import DiffResult, diff
     from hardtack.workflow.lock import LockResult, lock
     from hardtack.workflow.merge import MergeResult, merge
     from hardtack.workflow.outcome import BuildResult
@@ -28,6 +29,7 @@ from hardtack.version import __version__
 __all__ = [
     "BuildOptions",
     "BuildResult",
+    "DiffResult",
     "IndexFlags",
     "InputRequest",
     "LockResult",
@@ -37,6 +39,7 @@ __all__ = [
     "VerifyResult",
     "__version__",
     "build",
+    "diff",
     "lock",
     "merge",
     "verify",
@@ -45,6 +48,7 @@ __all__ = [
 _HOMES = {
     "BuildOptions": "hardtack.workflow.request",
     "BuildResult": "hardtack.workflow.outcome",
+    "DiffResult": "hardtack.workflow.diff",
     "IndexFlags": "hardtack.indexing.settings",
     "InputRequest": "hardtack.inputs.read",
     "LockResult": "hardtack.workflow.lock",
@@ -53,6 +57,7 @@ _HOMES = {
     "Request": "hardtack.workflow.request",
     "VerifyResult": "hardtack.workflow.verify",
     "build": "hardtack.workflow.build",
+    "diff": "hardtack.workflow.diff",
     "lock": "hardtack.workflow.lock",
     "merge": "hardtack.workflow.merge",
     "verify": "hardtack.workflow.verify",

@@ -26,6 +26,7 @@ _VERBS = {
     "lock": ("hardtack.cli.lock", "Choose versions and files for every target, and write them down."),
     "verify": ("hardtack.cli.verify", "Judge a wheelhouse again: every file, and completeness for every target."),
     "merge": ("hardtack.cli.merge", "Add to a wheelhouse what was made on other machines, and prove the whole."),
+    "diff": ("hardtack.cli.diff", "Show what differs between two wheelhouses or locks."),
     "targets": ("hardtack.cli.targets", "Show the targets that hardtack knows, or what one name means."),
 }
 

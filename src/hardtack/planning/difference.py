@@ -73,7 +73,8 @@ class Replaced:
 class PackageChange:
     """What differs of one package. ``versions``, ``sizes`` and ``licences`` are (before, after), empty or None where a side has none.
 
-    ``change``: "added" and "removed" are of the whole package. ``sizes`` count the package's files whose sizes are all known.
+    ``change``: "added" and "removed" are of the whole package. ``sizes`` are of all its files, None where one is not known. ``moved``: it
+    comes from elsewhere now (another commit, a folder in place of an index).
     """
 
     name: str
@@ -85,6 +86,7 @@ class PackageChange:
     licences: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     sizes: tuple[int | None, int | None] = (None, None)
     sources: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    moved: bool = False
 
     @property
     def same_versions(self) -> bool:
@@ -181,7 +183,7 @@ def _package(name: str, old: Sequence[ListedPackage], new: Sequence[ListedPackag
     licences = _licences(files[0]), _licences(files[1])
     sources = _sources(old), _sources(new)
     # What was built of a folder or repository lies in a wheelhouse as a wheel like any other.
-    moved = whole and sources[0] != sources[1]
+    moved = whole and bool(old and new) and sources[0] != sources[1]
     change: Literal["added", "removed", "changed"] = "changed" if old and new else "added" if new else "removed"
     # A version that only a build tells is no difference to the version that it turned out to be.
     reversioned = versions[0] != versions[1] and bool(versions[0] and versions[1])
@@ -197,6 +199,7 @@ def _package(name: str, old: Sequence[ListedPackage], new: Sequence[ListedPackag
         licences=licences,
         sizes=sizes,
         sources=sources,
+        moved=moved,
     )
 
 
@@ -287,6 +290,9 @@ def _taken(entries: Sequence[Taken]) -> dict[str, tuple[Taken, ...]]:
 
 
 def _same_taken(before: Sequence[Taken], after: Sequence[Taken]) -> bool:
+    if not before or not after:
+        # What a lock cannot serve, and what no wheelhouse has therefore.
+        return all(one.gap for one in (*before, *after))
     return len(before) == len(after) and all(_same(one, other) for one, other in zip(before, after, strict=True))
 
 

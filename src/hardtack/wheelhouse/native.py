@@ -266,6 +266,7 @@ def check_native(
             message = f"{file} needs {above}, the target has {ours.floor[0]}.{ours.floor[1]}"
             hint = "it may fail to load there, whatever its tags say: take another version, or build it from source"
             # A wheel for every system brings such files for those that can load them (debuggers do).
+            hint = "what uses this file may fail there; the wheel itself fits every system" if pure else hint
             findings.append(found("glibc-floor", Severity.WARNING if pure else Severity.ERROR, message, hint, target))
         given = (gives or {}).get(target.name, ())
         for severity, message, hint in _libraries(code, file, ours, given):
