@@ -38,20 +38,26 @@ class Reporter:
     def transfer_retried(self, name: str, *, reason: str, wait: float) -> None:
         """A file's transfer broke for ``reason`` and is tried again after ``wait`` seconds."""
 
+    def job_started(self, name: str) -> None:
+        """A thread begins to work on something that becomes a wheel: it is asked, archived or built. Several may do so under one name."""
+
+    def job_ended(self, name: str) -> None:
+        """It no longer does, for whatever reason."""
+
     def build_started(self, name: str) -> None:
-        """A source begins to be built into a wheel; after ``build_waiting``, anew. No two that run at once have one name."""
+        """A source begins to be built into a wheel."""
 
     def build_step(self, name: str, step: str) -> None:
-        """What a running build now does, as a short gerund: "asking for requirements", "installing tools", "building", "repairing"."""
+        """What is now done for it, as a short gerund: "asking for requirements", "installing tools", "building", "repairing"."""
 
     def build_waiting(self, name: str, on: Sequence[str]) -> None:
-        """A build that had begun stands back: it needs the wheels of those builds first. It is not told as finished."""
+        """It cannot go on before those are made, and will be begun anew."""
 
     def build_finished(self, name: str, *, wheel: str | None, seconds: float) -> None:
         """A build ended, with its wheel's file name or, where it failed, None."""
 
     def build_queue(self, *, done: int, failed: int, running: int, waiting: int) -> None:
-        """How all the builds of the run are: ``failed`` are also those that will never begin, since they need one that failed."""
+        """How many names of all that are to be made are where; ``failed`` are also those that can never be begun."""
 
     def checked(self, *, done: int, total: int) -> None:
         """So many of the wheelhouse's files have been judged."""

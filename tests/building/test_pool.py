@@ -30,6 +30,13 @@ class Listener(Reporter):
     def __init__(self) -> None:
         self.waiting: list[tuple[str, tuple[str, ...]]] = []
         self.queues: list[dict[str, int]] = []
+        self.jobs: list[tuple[str, str]] = []
+
+    def job_started(self, name: str) -> None:
+        self.jobs.append(("started", name))
+
+    def job_ended(self, name: str) -> None:
+        self.jobs.append(("ended", name))
 
     def build_waiting(self, name: str, on: Sequence[str]) -> None:
         self.waiting.append((name, tuple(on)))
@@ -136,6 +143,18 @@ def test_a_failure_stops_only_what_needs_it() -> None:
     assert all(sum(told.values()) == 5 for told in listener.queues)
 
 
+def test_jobs_of_one_name_count_as_one() -> None:
+    listener = Listener()
+    jobs = [Job(key="ask", label="app"), Job(key="make", label="app", needs=("ask",)), Job(key="bad", label="bad", cost=0.5)]
+    run(jobs, Yard(fails=frozenset({"bad"})), workers=1, reporter=listener)
+    assert [(told["done"], told["failed"], told["running"], told["waiting"]) for told in listener.queues] == [
+        (0, 0, 1, 1),  # asking
+        (0, 0, 1, 1),  # making
+        (1, 0, 1, 0),
+        (1, 1, 0, 0),
+    ]
+
+
 def test_what_a_job_turns_out_to_need_is_done_first_and_then_it_starts_anew() -> None:
     tool, deeper = job("tool"), job("deeper")
     listener = Listener()
@@ -144,7 +163,9 @@ def test_what_a_job_turns_out_to_need_is_done_first_and_then_it_starts_anew() ->
         key: f"wheel of {key}" for key in ("app", "other", "deeper", "tool")
     }
     # What others wait for goes first, so that the second one to want it finds it made.
-    assert [key for what, key in yard.log if what == "begin"] == ["app", "tool", "deeper", "tool", "app", "other"]
+    begun = ["app", "tool", "deeper", "tool", "app", "other"]
+    assert [key for what, key in yard.log if what == "begin"] == begun
+    assert listener.jobs == [(what, f"{key}-1.0.tar.gz") for key in begun for what in ("started", "ended")]
     assert listener.waiting == [("app-1.0.tar.gz", ("tool-1.0.tar.gz",)), ("tool-1.0.tar.gz", ("deeper-1.0.tar.gz",))]
 
 

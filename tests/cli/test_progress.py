@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 
@@ -85,9 +85,10 @@ def pipe() -> io.StringIO:
 
 @contextmanager
 def reporting(
-    stream: io.StringIO, *, quiet: bool = False, verbose: int = 0, clock: Callable[[], float] = time.monotonic
+    stream: io.StringIO, *, quiet: bool = False, verbose: int = 0, clock: Callable[[], float] | None = None
 ) -> Iterator[ConsoleReporter]:
-    """A reporter whose standard error is ``stream``."""
+    """A reporter whose standard error is ``stream``; its time flies, if there is no clock."""
+    clock = clock or itertools.count().__next__
     with redirect_stderr(stream), ConsoleReporter(quiet=quiet, verbose=verbose, clock=clock) as reporter:
         yield reporter
 
@@ -140,26 +141,51 @@ def test_what_ended_is_a_line_that_stays_and_no_row(terminal: Terminal) -> None:
 def test_how_many_are_done_and_waiting(terminal: Terminal) -> None:
     with reporting(terminal) as reporter:
         reporter.build_queue(done=0, failed=0, running=2, waiting=7)
-        assert labels(seen(terminal, reporter)) == ["0 of 9 builds done, 2 running, 7 waiting"]
+        assert labels(seen(terminal, reporter)) == ["0 of 9 done, 2 running, 7 waiting"]
         reporter.build_queue(done=3, failed=2, running=1, waiting=3)
-        assert labels(seen(terminal, reporter)) == ["5 of 9 builds done, 2 failed, 1 running, 3 waiting"]
+        assert labels(seen(terminal, reporter)) == ["5 of 9 done, 2 failed, 1 running, 3 waiting"]
         reporter.build_queue(done=6, failed=3, running=0, waiting=0)
         assert seen(terminal, reporter) == []
 
 
-def test_a_build_that_waits_for_another_gives_its_row_up_until_it_is_run_again(terminal: Terminal) -> None:
+def test_a_job_that_is_set_back_gives_its_row_up_until_it_is_begun_anew(terminal: Terminal) -> None:
     clock = Clock()
     with reporting(terminal, clock=clock) as reporter:
-        reporter.build_started("app-1.0.tar.gz")
+        reporter.job_started("app-1.0.tar.gz")
+        reporter.build_step("app-1.0.tar.gz", "asking for requirements")
         clock.now += 5
+        assert [row.split()[:3] for row in labels(seen(terminal, reporter))] == [["app-1.0.tar.gz", "5", "s"]]
+        reporter.job_ended("app-1.0.tar.gz")
         reporter.build_waiting("app-1.0.tar.gz", ["tool-1.0.tar.gz"])
-        reporter.build_started("tool-1.0.tar.gz")
+        reporter.job_started("tool-1.0.tar.gz")
+        clock.now += 1
         assert [row.split()[0] for row in labels(seen(terminal, reporter))] == ["tool-1.0.tar.gz"]
-        reporter.build_started("app-1.0.tar.gz")
-        assert [row.split()[:3] for row in labels(seen(terminal, reporter))] == [
-            ["tool-1.0.tar.gz", "0", "s"],
-            ["app-1.0.tar.gz", "0", "s"],
-        ]
+        reporter.job_started("app-1.0.tar.gz")
+        clock.now += 1
+        assert [row.split() for row in labels(seen(terminal, reporter))] == [["tool-1.0.tar.gz", "2", "s"], ["app-1.0.tar.gz", "1", "s"]]
+
+
+def test_what_several_work_on_under_one_name_is_one_row_until_the_last_has_ended(terminal: Terminal) -> None:
+    with reporting(terminal) as reporter:
+        reporter.job_started(SOURCE)
+        reporter.job_started(SOURCE)
+        reporter.build_started(SOURCE)
+        assert len(seen(terminal, reporter)) == 1
+        reporter.build_finished(SOURCE, wheel=WHEEL, seconds=1)
+        reporter.job_ended(SOURCE)
+        assert len(seen(terminal, reporter)) == 1
+        reporter.job_ended(SOURCE)
+        assert seen(terminal, reporter) == []
+
+
+def test_what_is_over_at_once_does_not_flicker(terminal: Terminal) -> None:
+    clock = Clock()
+    with reporting(terminal, clock=clock) as reporter:
+        reporter.job_started(SOURCE)
+        clock.now += 0.1
+        assert seen(terminal, reporter) == []
+        clock.now += 0.2
+        assert len(seen(terminal, reporter)) == 1
 
 
 @pytest.mark.parametrize("width", [20, 30, 45, 59, 60, 80, 100, 200])
@@ -275,6 +301,8 @@ def test_quiet_is_quiet_and_verbose_tells_the_steps(pipe: io.StringIO) -> None:
     assert pipe.getvalue() == ""
     with reporting(pipe, verbose=1) as reporter:
         work(reporter)
+        reporter.build_waiting(SOURCE, [SOURCE])
+    assert pipe.getvalue().count("waits") == 1
     assert "app-1.0.tar.gz: installing tools\napp-1.0.tar.gz waits for tool-1.0.tar.gz\n" in pipe.getvalue()
 
 
@@ -282,6 +310,7 @@ def test_events_of_builds_that_are_not_known_are_no_fault(terminal: Terminal) ->
     with reporting(terminal) as reporter:
         reporter.build_step(SOURCE, "building")
         reporter.build_waiting(SOURCE, [])
+        reporter.job_ended(SOURCE)
         reporter.build_finished(SOURCE, wheel=WHEEL, seconds=1)
         reporter.build_queue(done=0, failed=0, running=0, waiting=0)
         reporter.build_started(SOURCE)

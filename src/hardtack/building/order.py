@@ -11,7 +11,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Something to be made once. ``cost`` in expected seconds, ``memory`` in expected bytes; ``label`` is its name in build events.
+    """Something to be made once. ``cost`` in expected seconds, ``memory`` in expected bytes; ``label`` names what it is about, in events.
 
     ``needs`` are the keys of the jobs that must be done before, as far as they are known from the start.
     """

@@ -165,6 +165,7 @@ class _Run(Generic[T]):
         # What is stopped may fail in words of its own.
         self._stop.check()
         ran = self._running.pop(ended.key)
+        self._reporter.job_ended(self._order.jobs[ended.key].label)
         if isinstance(ended.fault, Needs):
             self._set_back(ended.key, ended.fault.jobs, ran.done_before)
         elif ended.fault is not None:
@@ -193,20 +194,27 @@ class _Run(Generic[T]):
         done_before = self._order.done
         for key in starting:
             self._order = self._order.started(key)
-        self._tell(lost=len(self._order.failed) + len(blocked))
+        self._tell(blocked)
         for key in starting:
             self._stop.check()
             self._start(self._order.jobs[key], done_before)
 
-    def _tell(self, *, lost: int) -> None:
-        done, running = len(self._order.done), len(self._order.running)
-        self._reporter.build_queue(done=done, failed=lost, running=running, waiting=len(self._order.jobs) - done - lost - running)
+    def _tell(self, blocked: Mapping[str, Blocked]) -> None:
+        """Count by name, as a person does: several jobs may be about one thing, which is done when all of them are."""
+        order = self._order
+        states: dict[str, int] = {}
+        for key, job in order.jobs.items():
+            state = 3 if key in order.running else 0 if key in order.done else 1 if key in order.failed or key in blocked else 2
+            states[job.label] = max(states.get(job.label, 0), state)
+        done, failed, waiting, running = (sum(one == state for one in states.values()) for state in range(4))
+        self._reporter.build_queue(done=done, failed=failed, running=running, waiting=waiting)
 
     def _start(self, job: Job, done_before: frozenset[str]) -> None:
         stop = Cancellation()
         # Daemons, so that one that hangs in a system call does not keep the process alive.
         thread = threading.Thread(target=self._do, args=(job, stop), name=f"job-{job.key}", daemon=True)
         self._running[job.key] = _Running(thread=thread, stop=stop, done_before=done_before)
+        self._reporter.job_started(job.label)
         thread.start()
 
     def _do(self, job: Job, stop: Cancellation) -> None:

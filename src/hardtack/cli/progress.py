@@ -41,6 +41,8 @@ _WORDS = {
 }
 
 
+_FRAME = 0.1  # seconds between two drawings
+_BRIEF = 0.2  # seconds within which a job that ended would only have flickered
 _ROOMY = 60  # columns of a terminal below which a row has the least that tells something
 
 
@@ -78,8 +80,38 @@ class _Rows(Progress):
             "queue": ((spinner, label), ()),
             "build": ((spinner, label, _Seconds()), (_Step(),)),
         }
-        # It draws at once.
-        super().__init__(console=out, transient=True, disable=not shown, get_time=clock)
+        # rich tells where the rows stand when it renders, and writes later: what another thread writes between would be wiped out. So one
+        # thread at a time draws or says something, those of rich's own making too.
+        self._drawing = threading.RLock()
+        self._over = threading.Event()
+        self._drawer = threading.Thread(target=self._draw, name="rows", daemon=True)
+        super().__init__(console=out, auto_refresh=False, transient=True, disable=not shown, get_time=clock)
+
+    def start(self) -> None:
+        super().start()
+        if not self.disable:
+            self._drawer.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        if self._drawer.is_alive():
+            self._drawer.join()
+        with self._drawing:
+            super().stop()
+
+    def refresh(self) -> None:
+        with self._drawing:
+            super().refresh()
+
+    def say(self, *lines: Text) -> None:
+        """Print lines that stay, above the rows."""
+        with self._drawing:
+            for line in lines:
+                self._out.print(line)
+
+    def _draw(self) -> None:
+        while not self._over.wait(_FRAME):
+            self.refresh()
 
     def get_renderables(self) -> Iterable[RenderableType]:
         tasks = self.tasks
@@ -88,7 +120,7 @@ class _Rows(Progress):
             # rich narrows columns first that may wrap; a label's text then does not.
             table = Table.grid(*(Column(no_wrap=not isinstance(column, _Label)) for column in columns), padding=(0, 1))
             for task in tasks:
-                if task.fields["kind"] == kind:
+                if task.fields["kind"] == kind and not (kind == "build" and (task.elapsed or 0) < _BRIEF):
                     table.add_row(*(column(task) for column in columns))
             if table.row_count:
                 yield table
@@ -111,7 +143,7 @@ class ConsoleReporter(Reporter):
         self._stage: TaskID | None = None
         self._queue: TaskID | None = None
         self._files: dict[str, TaskID] = {}
-        self._builds: dict[str, TaskID] = {}
+        self._builds: dict[str, tuple[TaskID, int]] = {}
         self._begun: set[str] = set()
         self._total = 0
         self._done = 0
@@ -143,10 +175,10 @@ class ConsoleReporter(Reporter):
             self._say(message, "dim")
 
     def warning(self, message: str, *, hint: str | None = None) -> None:
-        text = Text.assemble(("warning: ", "bold yellow"), message)
-        self._progress.console.print(text)
+        lines = [Text.assemble(("warning: ", "bold yellow"), message)]
         if hint:
-            self._progress.console.print(Text.assemble(("  help: ", "bold cyan"), hint))
+            lines.append(Text.assemble(("  help: ", "bold cyan"), hint))
+        self._progress.say(*lines)
 
     def transfer_planned(self, *, files: int, size: int | None) -> None:
         self._total = files
@@ -187,32 +219,38 @@ class ConsoleReporter(Reporter):
         if not self._quiet:
             self._say(f"{name}: {reason}; again in {wait:.1f} s", "yellow")
 
+    def job_started(self, name: str) -> None:
+        with self._lock:
+            self._hold(name)
+
+    def job_ended(self, name: str) -> None:
+        with self._lock:
+            self._release(name)
+
     def build_started(self, name: str) -> None:
         with self._lock:
             first = name not in self._begun
             self._begun.add(name)
-            if self._bars:
-                self._drop_build(name)
-                self._builds[name] = self._progress.add_task(f"  {_plain(name)}", total=None, kind="build", step="")
+            self._hold(name)
         if first and not self._bars and not self._quiet:
             self._say(f"Building {_plain(name)}", "")
 
     def build_step(self, name: str, step: str) -> None:
         with self._lock:
-            row = self._builds.get(name)
-            if row is not None:
-                self._progress.update(row, step=step)
+            if name in self._builds:
+                self._progress.update(self._builds[name][0], step=step)
         if not self._bars:
             self.detail(f"{_plain(name)}: {step}")
 
     def build_waiting(self, name: str, on: Sequence[str]) -> None:
-        with self._lock:
-            self._drop_build(name)
-        self.detail(f"{_plain(name)} waits for {_plain(', '.join(on))}")
+        # What is to be made may wait for a part of itself, which tells nobody anything.
+        others = [_plain(other) for other in on if other != name]
+        if others:
+            self.detail(f"{_plain(name)} waits for {', '.join(others)}")
 
     def build_finished(self, name: str, *, wheel: str | None, seconds: float) -> None:
         with self._lock:
-            self._drop_build(name)
+            self._release(name)
         if not self._quiet:
             if wheel is not None:
                 self._say(f"Built {_plain(wheel)} in {seconds:.1f} s", "")
@@ -222,10 +260,8 @@ class ConsoleReporter(Reporter):
     def build_queue(self, *, done: int, failed: int, running: int, waiting: int) -> None:
         if not self._bars:
             return
-        ended = f"{done + failed} of {plural(done + failed + running + waiting, 'build')} done"
-        words = ", ".join(
-            [ended, *([f"{failed} failed"] if failed else []), *([f"{running} running"] if running else []), f"{waiting} waiting"]
-        )
+        lost = f", {failed} failed" if failed else ""
+        words = f"{done + failed} of {done + failed + running + waiting} done{lost}, {running} running, {waiting} waiting"
         with self._lock:
             if not running and not waiting:
                 if self._queue is not None:
@@ -236,13 +272,24 @@ class ConsoleReporter(Reporter):
             else:
                 self._progress.update(self._queue, description=words)
 
-    def _drop_build(self, name: str) -> None:
-        row = self._builds.pop(name, None)
-        if row is not None:
+    def _hold(self, name: str) -> None:
+        """Show a row for what is made, if there is none; it stays until all that hold it have released it."""
+        if not self._bars:
+            return
+        row, holders = self._builds.get(name) or (self._progress.add_task(f"  {_plain(name)}", total=None, kind="build", step=""), 0)
+        self._builds[name] = (row, holders + 1)
+
+    def _release(self, name: str) -> None:
+        if name not in self._builds:
+            return
+        row, holders = self._builds.pop(name)
+        if holders > 1:
+            self._builds[name] = (row, holders - 1)
+        else:
             self._progress.remove_task(row)
 
     def _say(self, message: str, style: str) -> None:
-        self._progress.console.print(Text(message, style=style))
+        self._progress.say(Text(message, style=style))
 
 
 def _watched(out: Console) -> bool:
