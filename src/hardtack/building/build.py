@@ -167,6 +167,7 @@ class Bench:
         hooks = self._hooks
         hooks.shop.reporter.detail(f"{hooks.facts.filename}: asking its build backend for metadata ({hooks.shop.sandbox.name})")
         with hooks.opened(self.tools) as (backend, _):
+            hooks.shop.reporter.build_step(hooks.facts.filename, "asking for metadata")
             answer = _read_metadata(hooks.facts, backend.metadata, backend.prepare())
         hooks.kept_log.unlink(missing_ok=True)
         return answer
@@ -186,14 +187,18 @@ class Bench:
             built = self._wheel()
             return built
         finally:
-            shop.reporter.build_finished(facts.filename, wheel=built.filename if built else None, seconds=time.monotonic() - started)
+            if not shop.stop.cancelled:  # what was stopped has not failed
+                shop.reporter.build_finished(facts.filename, wheel=built.filename if built else None, seconds=time.monotonic() - started)
 
     def _wheel(self) -> BuiltWheel:
         hooks, facts, shop = self._hooks, self._hooks.facts, self._hooks.shop
         with hooks.opened(self.tools) as (backend, environment):
+            shop.reporter.build_step(facts.filename, "building")
             path = _the_one_wheel(facts, backend.output, backend.build())
             digest, size = _digest(path)
             _judge(facts, path, digest)
+            if not is_pure(parse_wheel_filename(path.name)[3]):
+                shop.reporter.build_step(facts.filename, "repairing")
             fitted = fit_tags(
                 path,
                 source=facts.filename,
@@ -266,6 +271,7 @@ class _Hooks:
         answer = answered_before(key, cache_dir=self.shop.cache_dir)
         if answer is None:
             with self.opened(tools) as (backend, _):
+                self.shop.reporter.build_step(self.facts.filename, "asking for requirements")
                 answer = backend.wanted()
             remember_answer(key, answer, cache_dir=self.shop.cache_dir)
         return answer
@@ -278,6 +284,7 @@ class _Hooks:
         log = room / "log"
         log.touch()
         try:
+            self.shop.reporter.build_step(self.facts.filename, "installing tools")
             environment = self._environments.environment(self.interpreter, tools, sandbox=self.shop.sandbox)
             tree = SourceTree(path=extract_sdist(self._archive, self.facts, room / "unpacked"), facts=self.facts)
             backend = Backend(
