@@ -316,6 +316,56 @@ def test_the_lock_of_the_whole_says_what_lies_there(yard: Yard, mac: Yard) -> No
     assert manifest(made)["files"] == manifest(first)["files"]
 
 
+def test_wheels_copied_in_by_hand_stay_and_those_of_parts_fill_gaps_alone(yard: Yard, mac: Yard) -> None:
+    add_app(yard, LINUX)
+    add_app(mac)
+    house, part = yard.project / "wheelhouse", mac.project / "part"
+    for folder, name in ((house, "mine"), (part, "theirs")):
+        folder.mkdir()
+        filename, data = make_wheel(name)
+        (folder / filename).write_bytes(data)
+    filename, data = make_wheel("native", "2.0", tag=NATIVE[MAC])
+    (part / filename).write_bytes(data)
+    mac.wheel("native", "2.0", tag=NATIVE[WINDOWS])
+    for one, folder, targets in ((yard, house, (LINUX, MAC)), (mac, part, (MAC,))):
+        one.build("app", targets=targets, options=BuildOptions(output=folder, trial=False, keep_incomplete=True, keep_foreign=True))
+    assert "gaps" not in manifest(part)
+    result = join(yard, house, part)
+    proven(result)
+    assert {file["filename"]: file["origin"] for file in manifest(house)["files"] if file["origin"] == "foreign"} == {
+        "mine-1.0-py3-none-any.whl": "foreign",
+        filename: "foreign",
+    }
+    assert "theirs-1.0-py3-none-any.whl" in words(result, "left-aside")
+    before = traces(house)
+    assert not join(yard, house, part).changed and traces(house) == before
+    assert installs(yard, house, MAC) == {"app-1.0", "native-2.0"} and sound(yard, house)
+
+
+def test_a_better_wheel_for_someone_else_is_told(yard: Yard, mac: Yard) -> None:
+    """Where all lies together, pip on 3.13 takes the abi3 wheel that was meant for 3.12: the pure one that was proven is not what comes."""
+    yard.wheel("native", "2.0", tag="cp312-abi3-manylinux_2_17_x86_64")
+    mac.wheel("native", "2.0")
+    house = stow(yard, "native", targets=(LINUX,))
+    result = join(yard, house, stow(mac, "native", targets=("py313-linux-x86_64",), output="part"))
+    assert errors(result) and set(errors(result)) == {"downgraded"}
+
+
+def test_source_archives_come_along(yard: Yard) -> None:
+    a_source(yard)
+    other = another(yard)
+    for one, target in ((yard, LINUX), (other, MAC)):
+        one.build(
+            "fromsource", targets=(target,), options=BuildOptions(output=one.wheelhouse, trial=False, with_sdists=target is MAC)
+        )  # fmt: skip
+    proven(join(yard, yard.wheelhouse, other.wheelhouse))
+    assert [source["path"] for source in manifest(yard.wheelhouse)["sources"]] == ["sdists/fromsource-1.0.tar.gz"]
+    assert (yard.wheelhouse / "sdists" / "fromsource-1.0.tar.gz").is_file() and (yard.wheelhouse / "sdists/simple/index.html").is_file()
+    assert sound(yard, yard.wheelhouse)
+    flip(other.wheelhouse / "sdists" / "fromsource-1.0.tar.gz")
+    assert errors(join(yard, yard.wheelhouse, other.wheelhouse)) == ["hash-mismatch"]
+
+
 def test_a_lock_of_other_inputs_is_not_taken_for_ones_own(yard: Yard, mac: Yard) -> None:
     yard.wheel("here", "1.0")
     mac.wheel("here", "1.0")
@@ -423,13 +473,22 @@ def test_an_exclude_of_one_target_does_not_excuse_anothers_gap(yard: Yard, mac: 
 # --- what is wrong with a part ---------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A wheelhouse, and a part that fills its gap, not to be touched."""
+    folder = tmp_path_factory.mktemp("made")
+    with LoopbackIndex() as here, LoopbackIndex() as there:
+        main, mac = a_machine(folder / "main", here), a_machine(folder / "mac", there)
+        add_app(main, LINUX)
+        add_app(mac, MAC)
+        return stow(main, "app", targets=(LINUX, MAC)), stow(mac, "app", targets=(MAC,), output="part")
+
+
 @pytest.fixture
-def parts(yard: Yard, mac: Yard) -> tuple[Path, Path]:
-    """A wheelhouse, and a part that is to be harmed."""
-    add_app(yard, LINUX)
-    add_app(mac, MAC)
-    house, part = stow(yard, "app", targets=(LINUX, MAC)), stow(mac, "app", targets=(MAC,), output="part")
-    return house, Path(shutil.copytree(part, yard.home / "part"))
+def parts(made: tuple[Path, Path], yard: Yard) -> tuple[Path, Path]:
+    """Copies of both, to be harmed."""
+    house, part = made
+    return Path(shutil.copytree(house, yard.project / "wheelhouse")), Path(shutil.copytree(part, yard.home / "part"))
 
 
 FILE = f"native-2.0-{NATIVE[MAC]}.whl"

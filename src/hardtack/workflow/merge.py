@@ -32,7 +32,8 @@ from hardtack.wheelhouse.manifest import MANIFEST_NAME, read_manifest
 from hardtack.wheelhouse.pylock import read_pylock
 from hardtack.wheelhouse.sdist import inspect_sdist
 from hardtack.wheelhouse.store import Store
-from hardtack.workflow.merging import Held, Piece, Whole, check_builds, manifest_of, merged, without
+from hardtack.workflow.merging import Whole, check_builds, check_rivals, manifest_of, merged, without
+from hardtack.workflow.merging_files import Held, Piece
 from hardtack.workflow.proving import Proof, Shelf, prove
 from hardtack.workflow.receipt import finding_of, forget
 from hardtack.workflow.stowing import folded, put_in_place
@@ -102,13 +103,14 @@ def merge(
     whole = merged(pieces)
     whole, unfit = _as_locked(whole, pieces[0].manifest.layout)
     draft = manifest_of(whole, pieces[0].manifest.layout, ())
-    paths = {one.file.sha256: reading.store.path(one.file.sha256) for one in whole.held}
-    facts = {one.file.sha256: one.facts for one in whole.held}
+    facts = _facts(whole)
+    paths = {digest: reading.store.path(digest) for digest in facts}
     findings = [
         *reading.findings,
         *whole.findings,
         *unfit,
         *check_downgrades(draft.pins, whole.lock, whole.targets),
+        *check_rivals(draft, whole.targets),
         *note_skews(draft.pins, whole.lock.skews),
     ]
     uv = find_uv(cache, variables, offline=True)
@@ -143,10 +145,14 @@ def merge(
     )
 
 
+def _facts(whole: Whole) -> dict[str, WheelFacts]:
+    return {**{file.sha256: facts for file, facts in whole.kept}, **{one.file.sha256: one.facts for one in whole.held}}
+
+
 def _as_locked(whole: Whole, layout: str) -> tuple[Whole, list[Finding]]:
     """The whole without the files that its lock does not vouch for, and why."""
     draft = manifest_of(whole, layout, ())
-    facts = {one.file.sha256: one.facts for one in whole.held}
+    facts = _facts(whole)
     found = {file.path: facts[file.sha256] for file in draft.files}
     findings = [finding for finding in check_files(draft.files, found, lock=whole.lock) if finding.severity is Severity.ERROR]
     findings += check_builds(draft.files, whole.lock)
@@ -275,8 +281,15 @@ class _Reading:
         sound = [(file, judged.get(file.path)) for file in files if str(one.folder / file.path) not in bad]
         self.findings += findings
         self.faulty |= bool(findings)
-        held = _held(one.manifest, sound)
-        return Piece(place=str(one.folder), manifest=one.manifest, lock=one.lock, targets=one.targets, held=held, sources=kept)
+        return Piece(
+            place=str(one.folder),
+            manifest=one.manifest,
+            lock=one.lock,
+            targets=one.targets,
+            held=_held(one.manifest, sound),
+            foreign=_foreign(one.manifest, sound),
+            sources=kept,
+        )
 
     def _digests(self, paths: Iterable[Path]) -> list[str]:
         wanted = list(paths)
@@ -392,6 +405,21 @@ def _held(manifest: Manifest, judged: Sequence[tuple[ManifestFile, WheelFacts | 
         Held(pin=pin, file=files[pin.filename, pin.target], facts=facts[pin.filename, pin.target])
         for pin in manifest.pins
         if (pin.filename, pin.target) in facts
+    )
+
+
+def _foreign(
+    manifest: Manifest, judged: Sequence[tuple[ManifestFile, WheelFacts | BadWheel | None]]
+) -> tuple[tuple[ManifestFile, WheelFacts], ...]:
+    """The wheels that someone copied in, where every copy of them is sound."""
+    facts: dict[tuple[str, str], list[WheelFacts]] = {}
+    for file, answer in judged:
+        if isinstance(answer, WheelFacts):
+            facts.setdefault((file.filename, file.sha256), []).append(answer)
+    return tuple(
+        (file, sound[0])
+        for file in manifest.files
+        if file.origin == "foreign" and len(sound := facts.get((file.filename, file.sha256), [])) == len(_places(file, manifest.layout)) > 0
     )
 
 

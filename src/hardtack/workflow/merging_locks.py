@@ -79,7 +79,7 @@ def with_files(lock: Lock, voices: Sequence[Voice], brought: Sequence[tuple[str,
 
 
 def with_packages(lock: Lock, voices: Sequence[Voice], taken: Sequence[tuple[str, Pin]]) -> Lock:
-    """The lock with the packages that were taken of a part for a target where the lock has nothing of that name, as the part's lock has them."""
+    """The lock with packages taken of a part, as its lock has them, for targets where this one has nothing of the name."""
     locks = {voice.place: voice.lock for voice in voices}
     more: dict[tuple[str, int], tuple[LockedPackage, set[str]]] = {}
     for place, pin in taken:
