@@ -103,6 +103,19 @@ def test_what_only_the_backend_tells_is_asked_in_the_sandbox(yard: Yard) -> None
     assert state_of(folder) == before
 
 
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_a_folders_own_sources_hold_whoever_tells_what_it_requires(dynamic: bool, yard: Yard) -> None:
+    """uv applies them to what a folder states; to what only its backend tells, we do."""
+    yard.wheel("helper", "9.0")
+    sources = '[tool.uv.sources]\nhelper = { path = "../helper" }\n'
+    write_project(yard.project / "helper", "helper", dependencies=["leaf"])
+    leaf = yard.wheel("leaf")
+    stated = {"dependencies": None, "files": {"needs.txt": "helper"}} if dynamic else {"dependencies": ["helper"]}
+    write_project(yard.project / "lib", "lib", more=sources, **stated)
+    proven(yard.build("./lib"))
+    assert yard.files() == {"lib-1.0-py3-none-any.whl", "helper-1.0-py3-none-any.whl", leaf}
+
+
 def test_an_editable_line_is_built(yard: Yard) -> None:
     leaf = yard.wheel("leaf")
     write_project(yard.project / "lib", "lib", dependencies=["leaf"])

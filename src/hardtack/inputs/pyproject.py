@@ -14,10 +14,11 @@ from packaging.utils import canonicalize_name
 from hardtack.errors import InputError
 from hardtack.inputs.groups import read_groups
 from hardtack.inputs.poetry import read_poetry
-from hardtack.inputs.requirement_line import name_of_folder, read_line
+from hardtack.inputs.requirement_line import read_line
 from hardtack.inputs.sources import Sourced, apply_sources, both
 from hardtack.inputs.text import raise_together, read_toml, shown
 from hardtack.inputs.uv_settings import UvSettings, read_uv_settings
+from hardtack.inputs.workspace import origins_of, table_of, workspace_of
 from hardtack.model.recipe import Recipe, Recipes
 from hardtack.model.requirements import FormatControl, IndexPin, Origin, RootRequirement
 
@@ -135,13 +136,11 @@ def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str, base: Pa
 
     ``beside``: a uv.toml in that folder, or at the root of its workspace, holds uv's settings.
     """
-    project = _table(tables, "project", place)
-    tool = _table(tables, "tool", place)
-    uv = _table(tool, "uv", f"{place}: tool")
-    workspace_root, workspace_uv = _workspace_of(folder, uv)
-    members = _members(workspace_root, _table(workspace_uv, "workspace", f"{place}: tool.uv")) if workspace_root is not None else {}
-    sources = {**_normalised(_table(workspace_uv, "sources", place)), **_normalised(_table(uv, "sources", place))}
-    reading = _Reading(folder=folder, place=place, sources=sources, members=members)
+    project = table_of(tables, "project", place)
+    tool = table_of(tables, "tool", place)
+    uv = table_of(tool, "uv", f"{place}: tool")
+    workspace_root, workspace_uv = workspace_of(folder, uv)
+    reading = _Reading(folder=folder, place=place, **origins_of(workspace_root, workspace_uv, uv, place))
     name = project.get("name")
     reading.name = name if isinstance(name, str) else None
 
@@ -151,14 +150,14 @@ def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str, base: Pa
         for number, text in enumerate(_list(project, "dependencies", reading, "project.dependencies"))
         if (found := reading.requirement(text, f"project.dependencies[{number}]"))
     ]
-    for extra_name, texts in _table(project, "optional-dependencies", f"{place}: project").items():
+    for extra_name, texts in table_of(project, "optional-dependencies", f"{place}: project").items():
         key = f"project.optional-dependencies.{extra_name}"
         found_here = extras.setdefault(canonicalize_name(extra_name), [])
         for number, text in enumerate(texts if isinstance(texts, list) else [texts]):
             if found := reading.requirement(text, f"{key}[{number}]"):
                 found_here.append((found, f"{key}[{number}]"))
 
-    raw_groups = dict(_table(tables, "dependency-groups", place))
+    raw_groups = dict(table_of(tables, "dependency-groups", place))
     legacy = uv.get("dev-dependencies")
     if isinstance(legacy, list):
         raw_groups["dev"] = [*raw_groups.get("dev", []), *legacy]
@@ -180,7 +179,7 @@ def read_tables(tables: Mapping[str, Any], *, folder: Path, place: str, base: Pa
     requires_python = _requires_python(project.get("requires-python"), reading)
     all_extras, all_groups = set(extras), set(groups)
     default_groups = _default_groups(uv, all_groups, reading)
-    poetry = _table(tool, "poetry", f"{place}: tool")
+    poetry = table_of(tool, "poetry", f"{place}: tool")
     prerelease_packages: set[str] = set()
     if poetry:
         tables_of_poetry = read_poetry(poetry, folder=folder, where=place)
@@ -416,59 +415,9 @@ def _dynamic_files(tool: Mapping[str, Any], dynamic: list[str], folder: Path) ->
     return tuple(files), left
 
 
-def workspace_root(folder: Path) -> Path | None:
-    """The folder whose pyproject.toml makes a uv workspace that ``folder`` belongs to; None outside of one."""
-    uv = _table(_table(read_toml(folder / "pyproject.toml"), "tool", "pyproject.toml"), "uv", "pyproject.toml: tool")
-    return _workspace_of(folder.absolute(), uv)[0]
-
-
-def _workspace_of(folder: Path, uv: Mapping[str, Any]) -> tuple[Path | None, Mapping[str, Any]]:
-    """The root of the workspace that a folder belongs to, with its ``[tool.uv]``: itself, or a folder above that counts it in."""
-    if isinstance(uv.get("workspace"), dict):
-        return folder, uv
-    for parent in folder.parents:
-        candidate = parent / "pyproject.toml"
-        if not candidate.is_file():
-            continue
-        try:
-            above = (read_toml(candidate).get("tool") or {}).get("uv") or {}
-        except (InputError, AttributeError):
-            continue
-        workspace = above.get("workspace") if isinstance(above, dict) else None
-        if isinstance(workspace, dict):
-            return (parent, above) if folder in _members(parent, workspace).values() else (None, uv)
-    return None, uv
-
-
-def _members(root: Path, workspace: Mapping[str, Any]) -> dict[str, Path]:
-    def matching(key: str) -> set[Path]:
-        found: set[Path] = set()
-        for pattern in workspace.get(key) or ():
-            try:
-                found |= {path for path in root.glob(str(pattern).rstrip("/")) if (path / "pyproject.toml").is_file()}
-            except (ValueError, NotImplementedError, OSError):
-                continue
-        return found
-
-    folders = {root, *matching("members")} - matching("exclude")
-    named = ((name_of_folder(folder), folder) for folder in sorted(folders))
-    return {canonicalize_name(name): folder for name, folder in named if name}
-
-
-def _table(table: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    value = table.get(key, {})
-    if not isinstance(value, dict):
-        raise InputError("is not a table", where=f"{where}{': ' if ':' not in where else '.'}{key}")
-    return value
-
-
 def _list(table: Mapping[str, Any], key: str, reading: _Reading, where: str) -> list[Any]:
     value = table.get(key, [])
     if isinstance(value, list):
         return value
     reading.errors.append(InputError("is not a list", where=f"{reading.place}: {where}"))
     return []
-
-
-def _normalised(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {canonicalize_name(name): value for name, value in table.items()}

@@ -14,12 +14,13 @@ from hardtack.errors import InputError
 from hardtack.inputs.building import read_beside_lock, read_build_constraints, read_settings
 from hardtack.inputs.configuration import Configuration
 from hardtack.inputs.detect import Detected, compiled_from, counterpart, detect, is_pylock, scope_of
-from hardtack.inputs.pyproject import Project, read_pyproject, workspace_root
+from hardtack.inputs.pyproject import Project, read_pyproject
 from hardtack.inputs.recipes import as_config, layered, of_lines, stated_settings
 from hardtack.inputs.requirement_line import name_of_wheel, read_line
 from hardtack.inputs.requirements_file import RequirementsFiles, read_requirements_files
 from hardtack.inputs.script import read_script
 from hardtack.inputs.text import raise_together, shown
+from hardtack.inputs.workspace import workspace_root
 from hardtack.model.recipe import Recipe, Recipes
 from hardtack.model.requirements import FormatControl, FoundInput, Origin, Requirements, RootRequirement, Scope
 

@@ -13,8 +13,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from hardtack.errors import InputError, LockError, Offline, StaleLock
-from hardtack.inputs.pyproject import workspace_root
 from hardtack.inputs.text import read_toml
+from hardtack.inputs.workspace import workspace_root
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
 from hardtack.system.process import Completed

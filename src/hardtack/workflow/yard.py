@@ -26,6 +26,7 @@ from hardtack.building.workshop import Tool, Workshop
 from hardtack.errors import BuildFault, HardtackError, IndexFault, IntegrityError, MissingTool
 from hardtack.fetching.download import FetchedFile, fetch
 from hardtack.fetching.transfer import Wanted
+from hardtack.inputs.workspace import with_sources
 from hardtack.locking.lock import LockSettings
 from hardtack.locking.resolver import KnownMetadata, NeedsMetadata
 from hardtack.model.finding import Finding
@@ -81,6 +82,8 @@ class Yard:
         self.tools = Toolroom(job, supplies, resolve=self._resolve, make=self._tool, reporter=reporter, stop=stop)
         # The version of every package that is locked for running, where there is only one.
         self.running: Mapping[str, str] = {}
+        # The digests of all that this run built, tools included.
+        self.built: set[str] = set()
         self.errands = Errands(workers=job.options.build_jobs, reporter=reporter, stop=stop)
 
     def __enter__(self) -> Yard:
@@ -194,6 +197,7 @@ class Yard:
             sha256 = self.supplies.store.add_file(built.path)
             remove(built.path.parent)
             remember(place.key, built, cache_dir=self.supplies.cache_dir)
+            self.built.add(sha256)
         return Sourced(filename=built.filename, sha256=sha256, size=built.size, record=built.record, outside=built.outside, fresh=True)
 
     def interpreters(self) -> tuple[Interpreter, ...]:
@@ -218,10 +222,20 @@ class Yard:
         return KnownMetadata(
             name=question.name,
             version=str(facts.version),
-            requires=answer.requires,
+            requires=self._sourced(answer.requires, question.version),
             requires_python=str(answer.requires_python) if answer.requires_python is not None else None,
             extras=tuple(sorted(answer.extras)),
         )
+
+    def _sourced(self, requires: tuple[str, ...], place: str) -> tuple[str, ...]:
+        """What a folder's backend told, from where the folder says: what a folder states, uv reads with its sources itself."""
+        source = source_at(place) if "/" in place else None
+        if source is None or source.kind != "directory":
+            return requires
+        found, notes = with_sources(requires, Path(source.location) / (source.subdirectory or ""))
+        for note in notes:
+            self._reporter.warning(note)
+        return found
 
     def _in_question(self, question: NeedsMetadata, offered: Offered) -> tuple[str, FetchedFile]:
         """The source archive that is asked about, in the store, by its name."""
