@@ -149,6 +149,7 @@ def test_a_pure_wheel_in_place_of_a_compiled_one_is_a_downgrade() -> None:
     lock = locked(pure, A, facts("a", tag="cp312-cp312-manylinux_2_34_x86_64"))
     (finding,) = check_downgrades(pins(LINUX.name, pure), lock, [LINUX, WINDOWS])
     assert (finding.code, finding.severity, finding.instead) == ("downgraded", Severity.ERROR, (A.filename,))
+    assert check_downgrades(pins(LINUX.name, pure), lock, [LINUX], built={pure.filename}) == ()
     assert check_downgrades(pins(LINUX.name, A), lock, [LINUX]) == ()
     assert check_downgrades(pins(WINDOWS.name, pure), lock, [WINDOWS]) == ()
     older = facts("a", build="1"), facts("a", build="2")

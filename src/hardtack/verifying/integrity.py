@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -194,10 +194,11 @@ def _judge_hashes(
         )
 
 
-def check_downgrades(pins: Sequence[Pin], lock: Lock, targets: Sequence[Target]) -> tuple[Finding, ...]:
+def check_downgrades(pins: Sequence[Pin], lock: Lock, targets: Sequence[Target], *, built: Container[str] = ()) -> tuple[Finding, ...]:
     """Was a lesser wheel taken though the lock has a better one of the same version? Judged anew, whatever the plan said.
 
-    An error where a pure wheel stands in for a compiled one, a warning else. Wheels that were built here are not judged.
+    An error where a pure wheel stands in for a compiled one, a warning else. The wheels in ``built``, by file name, were not taken but
+    made, and are not judged.
     """
     findings: list[Finding] = []
     fits = {target.name: Fit(target) for target in targets}
@@ -206,7 +207,7 @@ def check_downgrades(pins: Sequence[Pin], lock: Lock, targets: Sequence[Target])
         packages.setdefault(package.name, []).append(package)
     for pin in pins:
         fit = fits.get(pin.target)
-        if fit is None:
+        if fit is None or pin.filename in built:
             continue
         for package in packages.get(canonicalize_name(pin.name), ()):
             names = [file.filename for file in package.wheels]

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ware:
-    """A wheel in the store, with where it came from. ``fresh``: this run built it."""
+    """A wheel in the store, with where it came from."""
 
     filename: str
     sha256: str
@@ -47,7 +47,6 @@ class Ware:
     first_seen: bool = False
     hash_source: str = "lock"
     build: BuildRecord | None = None
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +89,9 @@ def make(plan: Plan, yard: Yard, *, reporter: Reporter, stop: Cancellation) -> M
     return Made(
         wares=wares,
         findings=tuple(findings),
-        received=first.received + second.received,
-        fetched=_arrived(files.values()),
-        built=len({ware.sha256 for ware in wares.values() if ware.fresh}),
+        received=first.received + second.received + yard.tools.received,
+        fetched=_arrived(files.values()) + yard.tools.fetched,
+        built=len(yard.built),
     )
 
 
@@ -227,7 +226,6 @@ def _ware(wheel: Sourced, supplies: Supplies) -> Ware:
         index=None,
         hash_source="first-seen",
         build=wheel.record,
-        fresh=wheel.fresh,
     )
 
 

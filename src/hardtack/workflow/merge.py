@@ -109,7 +109,7 @@ def merge(
         *reading.findings,
         *whole.findings,
         *unfit,
-        *check_downgrades(draft.pins, whole.lock, whole.targets),
+        *check_downgrades(draft.pins, whole.lock, whole.targets, built={file.filename for file in draft.files if file.build is not None}),
         *check_rivals(draft, whole.targets),
         *note_skews(draft.pins, whole.lock.skews),
     ]

@@ -117,7 +117,13 @@ def _make_and_prove(
     ]
     shelves = [_shelf(target, planned, made, facts) for target in job.targets]
     pins = tuple(pin for shelf in shelves for pin in shelf.pins)
-    findings += [*check_downgrades(pins, lock, job.targets), *note_skews(pins, lock.skews), *_first_seen(made), *_nothing_asked(lock)]
+    built = {ware.filename for ware in made.wares.values() if ware.build is not None}
+    findings += [
+        *check_downgrades(pins, lock, job.targets, built=built),
+        *note_skews(pins, lock.skews),
+        *_first_seen(made),
+        *_nothing_asked(lock),
+    ]
     findings += judge_native([(shelf.target, tuple(shelf.facts.values())) for shelf in shelves])
     proof = prove(
         shelves,

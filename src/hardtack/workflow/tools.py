@@ -52,6 +52,7 @@ class Toolroom:
         self._askers: dict[_Key, set[tuple[str, str]]] = {}
         self._targets: dict[Interpreter, Target] = {}
         self._judged: set[str] = set()
+        self.fetched, self.received = 0, 0  # files and bytes that came over the wire
 
     def know(self, builds: Iterable[LockedBuild]) -> None:
         """What a lock says, which is obeyed; but not of packages that are to be chosen anew."""
@@ -165,6 +166,9 @@ class Toolroom:
         )
         if fetched.failures:
             raise fetched.failures[0]
+        with self._one_at_a_time:
+            self.fetched += len({file.sha256 for file in fetched.files.values() if file.received})
+            self.received += fetched.received
         found = {name: fetched.files[file] for name, file in wanted.items()}
         self._learn(key, {name: file.sha256 for name, file in found.items()})
         tools = []
