@@ -113,6 +113,31 @@ def test_a_second_run_runs_nothing_to_know_its_key(bench: Bench, tmp_path: Path)
 
 
 @none
+def test_metadata_is_asked_for_once(bench: Bench, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    more = (
+        "def prepare_metadata_for_build_wheel(d, *_):\n"
+        f"    open({str(count)!r}, 'a').write('x')\n"
+        "    os.mkdir(os.path.join(d, 'mini-1.0.dist-info'))\n"
+        "    text = metadata() + '\\nRequires-Dist: of-the-description\\n'\n"
+        "    open(os.path.join(d, 'mini-1.0.dist-info', 'METADATA'), 'w').write(text)\n"
+        "    return 'mini-1.0.dist-info'\n"
+    )
+    told = source(tmp_path, more)
+    first = prepare_metadata(told.facts, told.path, shop=bench.shop())
+    assert sorted(first.requires) == ["click>=8", 'rich; extra == "nice"']
+    assert prepare_metadata(told.facts, told.path, shop=bench.shop()) == first
+    assert count.read_text() == "x"
+    assert prepare_metadata(told.facts, told.path, shop=bench.shop(), recipe=Recipe(variables=(("X", "1"),))) == first
+    assert count.read_text() == "xx"
+    # A note that somebody damaged, or that is of another project, is not believed.
+    for note in (bench.cache / "described").iterdir():
+        note.write_bytes(note.read_bytes()[:-9])
+    assert prepare_metadata(told.facts, told.path, shop=bench.shop()) == first
+    assert count.read_text() == "xxx"
+
+
+@none
 def test_other_tools_are_another_question(bench: Bench, tmp_path: Path) -> None:
     wheel_folder(bench.links, ("tool", "1.0", {}))
     count = tmp_path / "count"

@@ -25,7 +25,7 @@ from hardtack.building.environment import BuildEnvironment, Environments
 from hardtack.building.faults import BadBackend, WrongWheel
 from hardtack.building.ingredients import Ingredients, digest_of, gathered
 from hardtack.building.interpreter import Interpreter, fitting
-from hardtack.building.notes import answered_before, keep_log, remember_answer
+from hardtack.building.notes import answered_before, described_before, keep_log, remember_answer, remember_description
 from hardtack.building.repair import Fitted, fit_tags
 from hardtack.building.rounds import Settled, settle
 from hardtack.building.workshop import Asker, Tool, Workshop
@@ -163,12 +163,20 @@ class Bench:
         )
 
     def metadata(self) -> MetadataAnswer:
-        """What the wheel will require, by the backend's word. Raises BuildFault where it fails or tells of another project or version."""
-        hooks = self._hooks
-        hooks.shop.reporter.detail(f"{hooks.facts.filename}: asking its build backend for metadata ({hooks.shop.sandbox.name})")
+        """What the wheel will require, by the backend's word, or what it said before of the same.
+
+        Raises BuildFault where it fails or tells of another project or version.
+        """
+        hooks, facts, cache_dir = self._hooks, self._hooks.facts, self._hooks.shop.cache_dir
+        known = described_before(self.key, cache_dir=cache_dir)
+        if known is not None:
+            return _answer(facts, known)
+        hooks.shop.reporter.detail(f"{facts.filename}: asking its build backend for metadata ({hooks.shop.sandbox.name})")
         with hooks.opened(self.tools) as (backend, _):
-            hooks.shop.reporter.build_step(hooks.facts.filename, "asking for metadata")
-            answer = _read_metadata(hooks.facts, backend.metadata, backend.prepare())
+            hooks.shop.reporter.build_step(facts.filename, "asking for metadata")
+            said = _read_metadata(facts, backend.metadata, backend.prepare())
+            answer = _answer(facts, said)
+        remember_description(self.key, said, cache_dir=cache_dir)
         hooks.kept_log.unlink(missing_ok=True)
         return answer
 
@@ -359,33 +367,38 @@ def _tools(fitted: Fitted, interpreter: Interpreter) -> dict[str, str] | None:
     return {**libc, **dict(fitted.tools)}
 
 
-def _read_metadata(facts: SdistFacts, folder: Path, name: str) -> MetadataAnswer:
-    import email.parser
-    import email.policy
+def _refused(facts: SdistFacts, reason: str) -> BadBackend:
+    return BadBackend(f"the metadata that its backend {facts.backend!r} prepared {reason}", where=facts.filename)
 
-    def refuse(reason: str) -> BadBackend:
-        return BadBackend(f"the metadata that its backend {facts.backend!r} prepared {reason}", where=facts.filename)
 
+def _read_metadata(facts: SdistFacts, folder: Path, name: str) -> str:
+    """The head of the METADATA that the backend prepared, without the description below it."""
     path = folder / name / "METADATA"
     if name != os.path.basename(name) or not name.endswith(".dist-info") or (folder / name).is_symlink():
-        raise refuse(f"is in {name!r}, which is no dist-info folder")
+        raise _refused(facts, f"is in {name!r}, which is no dist-info folder")
     try:
         state = path.lstat()
     except OSError:
-        raise refuse("has no METADATA") from None
+        raise _refused(facts, "has no METADATA") from None
     if not stat.S_ISREG(state.st_mode) or state.st_size > _METADATA_LIMIT:
-        raise refuse("is no file of a sensible size")
-    message = email.parser.Parser(policy=email.policy.compat32).parsestr(
-        path.read_text(encoding="utf-8", errors="replace"), headersonly=True
-    )
+        raise _refused(facts, "is no file of a sensible size")
+    return path.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0] + "\n"
+
+
+def _answer(facts: SdistFacts, text: str) -> MetadataAnswer:
+    """What METADATA says, if it is valid and of this source."""
+    import email.parser
+    import email.policy
+
+    message = email.parser.Parser(policy=email.policy.compat32).parsestr(text, headersonly=True)
     try:
         version = Version(str(message["Version"]))
         requires_python = SpecifierSet(str(message["Requires-Python"])) if message["Requires-Python"] else None
         requires = tuple(str(Requirement(" ".join(str(text).split()))) for text in message.get_all("Requires-Dist") or [])
     except (InvalidVersion, InvalidSpecifier, InvalidRequirement) as error:
-        raise refuse(f"is not valid: {error}") from error
+        raise _refused(facts, f"is not valid: {error}") from error
     if canonicalize_name(str(message["Name"])) != canonicalize_name(facts.name) or version != facts.version:
-        raise refuse(f"is of {message['Name']} {version}, the source is {facts.name} {facts.version}")
+        raise _refused(facts, f"is of {message['Name']} {version}, the source is {facts.name} {facts.version}")
     extras = frozenset(canonicalize_name(str(extra)) for extra in message.get_all("Provides-Extra") or [])
     return MetadataAnswer(name=facts.name, version=version, requires=requires, requires_python=requires_python, extras=extras, static=False)
 

@@ -31,6 +31,20 @@ def remember_answer(key: str, requires: Sequence[Requirement], *, cache_dir: Pat
     write_bytes(cache_dir / "asked" / f"{key}.json", json.dumps(data).encode() + b"\n")
 
 
+def described_before(key: str, *, cache_dir: Path) -> str | None:
+    """The METADATA that a backend prepared of all that ``key`` is the digest of (a bench's), None where that is not known."""
+    try:
+        data = json.loads((cache_dir / "described" / f"{key}.json").read_bytes())
+        return str(data["metadata"]) if data["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # absent, torn or of another schema: ask again
+
+
+def remember_description(key: str, metadata: str, *, cache_dir: Path) -> None:
+    """Keep the METADATA that a backend prepared."""
+    write_bytes(cache_dir / "described" / f"{key}.json", json.dumps({"key": key, "metadata": metadata}).encode() + b"\n")
+
+
 def log_of(key: str, *, cache_dir: Path) -> Path:
     """Where the log of a build that ended well is kept."""
     return cache_dir / "built" / f"{key}.log"
