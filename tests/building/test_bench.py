@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -255,6 +256,19 @@ def test_what_hardtack_sets_is_not_for_a_recipe(bench: Bench, tmp_path: Path, na
         entered(bench, source(tmp_path), Recipe(variables=((name, "x"),)))
     assert caught.value.where == "mini-1.0.tar.gz"
     assert repr(name) in str(caught.value) or name in str(caught.value)
+
+
+@none
+def test_no_variable_of_a_build_is_for_a_recipe_but_how_much_goes_on_at_once(bench: Bench, tmp_path: Path) -> None:
+    """Told by a build, so that a variable which is set some day cannot be forgotten."""
+    said = source(tmp_path, "REQUIRES = []\ndef metadata(plain=metadata):\n    return plain() + 'Summary: %s\\n' % ' '.join(os.environ)\n")
+    with zipfile.ZipFile(build(bench, said).path) as archive:
+        [line] = [line for line in archive.read("mini-1.0.dist-info/METADATA").decode().splitlines() if line.startswith("Summary")]
+    for name in set(line.split()[1:]) - {"PWD", "SHLVL", "_", "LC_CTYPE"}:
+        if name in ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "CARGO_BUILD_JOBS"):
+            continue
+        with pytest.raises(RecipeFault):
+            entered(bench, said, Recipe(variables=((name, "x"),)))
 
 
 @none
