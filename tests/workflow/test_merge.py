@@ -470,6 +470,22 @@ def test_an_exclude_of_one_target_does_not_excuse_anothers_gap(yard: Yard, mac: 
     assert not back.passed and not (yard.project / "back").exists()
 
 
+def test_one_projects_own_wheel_is_not_excused_where_anothers_is_wanted(yard: Yard, mac: Yard) -> None:
+    """``mine`` need not lie beside its own dependencies; where ``app`` needs it on Linux, it has to."""
+    yard.wheel("app", requires=["mine"])
+    yard.wheel("mine", tag=NATIVE[MAC])
+    mac.wheel("lib")
+    mac.write("pyproject.toml", '[project]\nname = "mine"\nversion = "1.0"\ndependencies = ["lib"]\n')
+    house = stow(yard, "app", targets=(LINUX,))
+    inputs = InputRequest(project_dir=mac.project, project=False, build_requirements=False)
+    part = stow(mac, targets=(MAC,), inputs=inputs, output="part")
+    assert manifest(part)["project"] == "mine" and "gaps" in manifest(house)
+    for pieces in ((house, part), (part, house)):
+        result = join(yard, *pieces, output=yard.project / "whole")
+        assert not result.passed
+        assert {(finding.package, finding.target) for finding in result.findings if finding.severity is Severity.ERROR} == {("mine", LINUX)}
+
+
 # --- what is wrong with a part ---------------------------------------------------------------------------------------------------
 
 
@@ -587,6 +603,37 @@ def test_a_wheel_said_to_be_built_must_say_how(yard: Yard, parts: tuple[Path, Pa
     assert not result.passed and "native" in words(result, "not-in-lock")
 
 
+def test_a_wheel_must_be_built_from_what_is_locked(yard: Yard) -> None:
+    a_source(yard)
+    yard.wheel("app", requires=["fromsource"])
+    house = stow(yard, "app", targets=(LINUX,), only_binary=frozenset({"fromsource"}))
+    other = another(yard)
+    part = stow(other, "app", targets=(LINUX,), output="part")
+    edit(part, lambda data: next(f for f in data["files"] if f["origin"] == "built")["build"].update({"source-sha256": "0" * 64}))
+    before = contents(house)
+    result = join(yard, house, part)
+    assert "was built from fromsource-1.0.tar.gz" in words(result, "hash-mismatch")
+    assert not result.passed and contents(house) == before
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"code": "x", "severity": "error", "message": 7, "package": "native", "target": MAC},
+        {"code": "x", "severity": "error", "message": "words", "package": "native", "target": MAC, "instead": "text", "hint": {}},
+        {"code": "x", "severity": "error", "message": "words", "package": {}, "target": []},
+        {"code": "x", "severity": "note", "message": "words", "package": "native", "target": MAC},
+        {"unknown": 1},
+        {},
+    ],
+)
+def test_gaps_that_somebody_edited_say_nothing(yard: Yard, parts: tuple[Path, Path], row: dict[str, Any]) -> None:
+    house, _ = parts
+    edit(house, lambda data: data.update(gaps=[row]))
+    result = join(yard, house, house)
+    assert errors(result) == ["missing"] and "native" in words(result, "missing")
+
+
 _REFUSED: dict[str, Callable[[dict[str, Any]], object]] = {
     "out of the folder": lambda data: of_file(data, filename="../../etc/passwd"),
     "an absolute path": lambda data: of_file(data, path="/etc/passwd"),
@@ -651,3 +698,25 @@ def test_interrupted_it_leaves_the_wheelhouse_as_it_was(yard: Yard, parts: tuple
     assert contents(house) == before
     proven(join(yard, house, part))
     assert sound(yard, house)
+
+
+# --- the command -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_command(yard: Yard, parts: tuple[Path, Path]) -> None:
+    house, part = parts
+    before = contents(house)
+    (yard.project / "wheels").mkdir()
+    refused = yard.hardtack("merge", house, "wheels")
+    assert refused.returncode == 2 and "there is no wheelhouse.json in it" in refused.stderr and "help:" in refused.stderr
+    assert yard.hardtack("merge", house).returncode == 2
+    same = yard.hardtack("merge", house, house, "--no-trial")
+    assert same.returncode == 1 and f"{house} is left as it was" in same.stdout and "native" in same.stderr and contents(house) == before
+    done = yard.hardtack("merge", house, part, "--no-trial", "--json")
+    data = json.loads(done.stdout)
+    assert done.returncode == 0 and data["passed"] and data["kind"] == "merge" and data["changed"] and data["stowed"]
+    assert [(row["part"], row["filename"]) for row in data["brought"]] == [(str(part), FILE)]
+    assert data["manifest-sha256"] == hashlib.sha256((house / "wheelhouse.json").read_bytes()).hexdigest()
+    again = yard.hardtack("merge", house, part, "--no-trial", "-o", "elsewhere")
+    assert again.returncode == 0 and "nothing that was lacking" in again.stdout and "Proven complete for 2 targets" in again.stdout
+    assert contents(yard.project / "elsewhere") == contents(house)

@@ -482,9 +482,18 @@ def _causes(pieces: Sequence[Piece], findings: Sequence[Finding]) -> list[Findin
         for row in piece.manifest.gaps:
             try:
                 cause = finding_of(row)
+                place = (cause.package, cause.target)
+                known = place in missing - told
             except (KeyError, TypeError, ValueError):
                 continue  # a row of another version, or an edited one: the proof's own words remain
-            place = (cause.package, cause.target)
-            if place in missing - told and cause.code != "missing" and cause.severity is Severity.ERROR:
+            if known and _is_worded(cause) and cause.code != "missing" and cause.severity is Severity.ERROR:
                 causes.setdefault(place, cause)
     return list(causes.values())
+
+
+def _is_worded(finding: Finding) -> bool:
+    """Whether a finding that someone else wrote down has text wherever text is shown."""
+    single = (finding.code, finding.message, finding.version or "", finding.file or "", finding.hint or "")
+    several = (*finding.required_by, *finding.instead)
+    tuples = isinstance(finding.required_by, tuple) and isinstance(finding.instead, tuple)
+    return tuples and all(isinstance(text, str) for text in (*single, *several))

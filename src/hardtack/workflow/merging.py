@@ -83,7 +83,9 @@ def merged(pieces: Sequence[Piece]) -> Whole:
 def check_builds(files: Iterable[ManifestFile], lock: Lock) -> list[Finding]:
     """What is said to be built must say of what, and that must be what is locked: no digest of the lock vouches for the wheel itself."""
     locked: dict[tuple[str, str], set[str]] = {}
+    versions: dict[str, set[str]] = {}
     for package in lock.packages:
+        versions.setdefault(package.name, set()).add(str(package.version or ""))
         source = package.sdist or package.archive
         if source is not None and source.sha256 is not None:
             locked.setdefault((package.name, str(package.version)), set()).add(source.sha256)
@@ -94,6 +96,8 @@ def check_builds(files: Iterable[ManifestFile], lock: Lock) -> list[Finding]:
         known = locked.get((file.name, file.version), set())
         if file.build is None:
             code, words = "not-in-lock", "is said to be built, and nothing says of what"
+        elif not {file.version, ""} & versions.get(file.name, {""}):
+            code, words = "not-in-lock", f"was built, and is of no version that the lock has ({', '.join(sorted(versions[file.name]))})"
         elif known and file.build.made_of is None and file.build.source_sha256 not in known:
             code = "hash-mismatch"
             words = (
