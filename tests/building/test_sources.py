@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from hardtack.building.faults import BuildRequirementFault, RecipeFault
 from hardtack.building.git import GitFault, find_git, without_login
-from hardtack.building.sources import SourceArchive, SourceFault, archive_key, lay_out, make_sdist
+from hardtack.building.interpreter import Interpreter
+from hardtack.building.sources import SourceArchive, SourceFault, archive_key, archived_before, lay_out, make_sdist, remember_archive
 from hardtack.building.trees import fingerprint, listed
-from hardtack.building.workshop import Supply
+from hardtack.building.workshop import Asker, Supply, Tool
 from hardtack.errors import BuildFault, MissingTool, Offline
 from hardtack.model.lock import Source
 from hardtack.model.recipe import Recipe
 from hardtack.system.cancellation import Cancellation
-from tests.building.projects import Bench
+from tests.building.projects import Bench, wheel_folder
 from tests.support.repositories import BACKEND, commit_all, git, state_of, write_project
+from tests.support.supplies import FolderSupply
 
 EPOCH = 315_532_800
 none = pytest.mark.parametrize("sandbox", ["none"], indirect=True)
@@ -437,3 +440,94 @@ def test_a_backend_that_fails_is_told_with_its_log(bench: Bench, tmp_path: Path)
         archive(bench, folder_source(folder))
     log = bench.work / "lib-source.log"
     assert str(log) in str(caught.value) and "no way" in log.read_text()
+
+
+ASKING = (
+    BACKEND
+    + """
+def get_requires_for_build_sdist(config_settings=None):
+    assert config_settings == {"level": "2"}, config_settings
+    return ["late>=1"]
+
+def build_sdist(folder, config_settings=None, plain=build_sdist):
+    import late, tool
+    assert config_settings == {"level": "2"} and os.environ["WITH_X"] == "1"
+    pathlib.Path("tools.txt").write_text(f"{late.version} {tool.version}")
+    return plain(folder)
+"""
+)
+SAID = Recipe(config=(("level", ("2",)),), variables=(("WITH_X", "1"),), requires=(Requirement("tool"),))
+
+
+def test_a_recipe_and_what_the_backend_asks_for_reach_build_sdist(bench: Bench, tmp_path: Path) -> None:
+    wheel_folder(bench.links, ("tool", "1.0", {}), ("late", "1.5", {}))
+    supply = FolderSupply(bench.links)
+    folder = write_project(tmp_path / "lib", "lib", backend=ASKING)
+    made = archive(bench, folder_source(folder), recipe=SAID, supply=supply)
+    assert members(made)["tools.txt"] == "1.5 1.0"
+    assert supply.asked == [(Asker(filename="lib"), ["tool"]), (Asker(filename="lib"), ["late>=1", "tool"])]
+    assert [[tool.filename for tool in one.tools] for one in made.rounds] == [
+        ["tool-1.0-py3-none-any.whl"],
+        ["late-1.5-py3-none-any.whl", "tool-1.0-py3-none-any.whl"],
+    ]
+
+
+@none
+def test_an_archive_is_remembered_while_its_tools_are_the_same(bench: Bench, tmp_path: Path) -> None:
+    wheel_folder(bench.links, ("tool", "1.0", {}), ("late", "1.5", {}))
+    folder = write_project(tmp_path / "lib", "lib", backend=ASKING)
+    supply = FolderSupply(bench.links)
+    shop = bench.shop(supply=supply)
+    made = archive(bench, folder_source(folder), recipe=SAID)
+    remember_archive("ab" * 32, made, cache_dir=bench.cache)
+
+    def again() -> bool:
+        found = archived_before("ab" * 32, name="lib", shop=shop, has=lambda digest: digest == made.sha256)
+        assert found is None or (found.filename, found.sha256, found.size) == (made.filename, made.sha256, made.size)
+        return found is not None
+
+    assert again()
+    # All that was asked for then was asked for now, for a lock to know of.
+    assert [texts for _, texts in supply.asked] == [["tool"], ["late>=1", "tool"]]
+    wheel_folder(bench.links, ("late", "1.6", {}))
+    assert not again()
+    wheel_folder(bench.links, ("late", "1.5", {}))
+    (bench.links / "late-1.6-py3-none-any.whl").unlink()
+    assert again()
+    assert archived_before("ab" * 32, name="lib", shop=shop, has=lambda _: False) is None
+    assert archived_before("cd" * 32, name="lib", shop=shop, has=lambda _: True) is None
+    (bench.links / "late-1.5-py3-none-any.whl").unlink()
+    with pytest.raises(BuildRequirementFault):
+        again()
+    for damage in (b"", b"{}", b"[]", b"null"):
+        [note] = (bench.cache / "archived").iterdir()
+        note.write_bytes(damage)
+        assert not again()
+
+
+@none
+@pytest.mark.parametrize("late", [False, True])
+def test_what_supply_raises_ends_the_making_of_an_archive(bench: Bench, tmp_path: Path, late: bool) -> None:
+    """It is not the backend's failure: all that is there is not packed in its place."""
+    wheel_folder(bench.links, ("tool", "1.0", {}))
+    error = BuildRequirementFault("not yet")
+
+    def supply(asker: Asker, requires: Sequence[Requirement], interpreter: Interpreter) -> Sequence[Tool]:
+        if late and len(requires) == 1:
+            return FolderSupply(bench.links)(asker, requires, interpreter)
+        raise error
+
+    folder = write_project(tmp_path / "lib", "lib", backend=ASKING)
+    with pytest.raises(BuildRequirementFault) as caught:
+        archive(bench, folder_source(folder), recipe=SAID, supply=supply)
+    assert caught.value is error and error.where is None
+    assert list(bench.work.iterdir()) == []
+
+
+@none
+def test_a_recipe_that_cannot_be_followed(bench: Bench, tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "lib", "lib")
+    with pytest.raises(RecipeFault, match="GIT_CONFIG_GLOBAL"):
+        archive(bench, folder_source(folder), recipe=Recipe(variables=(("GIT_CONFIG_GLOBAL", "x"),)))
+    with pytest.raises(RecipeFault, match="no-such-program"):
+        archive(bench, folder_source(folder), recipe=Recipe(tools=("no-such-program",)))
