@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hardtack import BuildOptions, BuildResult, verify
+from hardtack import BuildOptions, BuildResult, InputRequest, verify
 from hardtack.model.finding import Finding, Severity, Verdict
 from tests.scenarios.yard import LINUX, MAC, WINDOWS, Yard, codes, errors, proven, taken
 from tests.support.archives import make_sdist, make_wheel, sha256
@@ -154,6 +155,21 @@ def test_it_fills_where_a_build_fails_and_not_before_one(yard: Yard) -> None:
     (note,) = of_foreign(result)
     assert "building it failed" in note.message
     assert errors(build(yard, "native", no_binary=frozenset({"native"}))) != []
+
+
+def test_it_fills_where_a_source_cannot_be_had(yard: Yard) -> None:
+    add_source(yard.index, "native")
+    assert yard.lock("native", targets=(LINUX, MAC)).passed
+    shutil.rmtree(yard.cache)
+    yard.index.fault("native-1.0.tar.gz", status=404)
+    inputs = InputRequest(project_dir=yard.project, lock_file=yard.project / "pylock.toml")
+    assert errors(build(yard, inputs=inputs)) != []
+    mine = copy_in(yard, "native", tag=LINUX_TAG)
+    # It serves one of the two, and what is wrong is wrong still.
+    assert "transfer" in errors(build(yard, inputs=inputs, targets=(LINUX, MAC)))
+    result = build(yard, inputs=inputs)
+    proven(result)
+    assert taken(result) == {LINUX: {mine}}
 
 
 def test_a_demanded_build_is_not_replaced(yard: Yard) -> None:

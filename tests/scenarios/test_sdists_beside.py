@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from hardtack import BuildOptions, BuildResult, verify
+from hardtack import BuildOptions, BuildResult, IndexFlags, verify
 from hardtack.model.finding import Severity, Verdict
 from tests.scenarios.yard import LINUX, MAC, Yard, codes, errors, proven
 from tests.support.archives import make_sdist, sha256
@@ -176,6 +176,19 @@ def test_an_archive_behind_a_url_gets_a_name_that_an_index_can_list(yard: Yard) 
     assert result.manifest is not None
     assert result.manifest.sources[0].origin.endswith("/files/main.tar.gz")
     assert verified(yard).passed
+
+
+def test_no_login_is_kept(yard: Yard) -> None:
+    add_source(yard.index, "far")
+    wheel = yard.wheel("near")
+    base = f"http://user:s3cret@127.0.0.1:{yard.index.port}"
+    yard.index.credentials = ("user", "s3cret")
+    indexes = IndexFlags(index_url=f"{base}/simple", retries=0)
+    proven(build(yard, f"far @ {base}/files/far-1.0.tar.gz", f"near @ {base}/files/{wheel}", indexes=indexes))
+    assert beside(yard) == {"far-1.0.tar.gz"}
+    for path in yard.wheelhouse.rglob("*"):
+        if path.is_file():
+            assert b"s3cret" not in path.read_bytes(), path
 
 
 def test_an_unchanged_run_knows_them(stocked: Yard) -> None:

@@ -22,6 +22,7 @@ from hardtack.model.requirements import IndexPin, Requirements, RootRequirement
 from hardtack.model.target import Selection, Target
 from hardtack.planning.plan import Policy, plan
 from hardtack.reporting import Reporter
+from hardtack.wheelhouse.pylock_packages import without_credentials
 
 _MOST_ROUNDS = 8
 _MOST_UNBUILT = 64
@@ -107,7 +108,7 @@ def lock(
         groups=requirements.groups,
         default_groups=requirements.default_groups,
         waivers=tuple(
-            [Waiver(kind="override", requirement=str(root.requirement), origin=str(root.origin)) for root in requirements.overrides]
+            [Waiver(kind="override", requirement=_told(root), origin=str(root.origin)) for root in requirements.overrides]
             + [Waiver(kind="exclude", requirement=name, origin="configuration") for name in requirements.excludes]
         ),
         inputs_digest=settings.inputs_digest,
@@ -269,7 +270,9 @@ class _Loop:
             if file.filename.endswith(".whl")
         )
         index = offered[0].index if offered else None
-        return LockedPackage(name=name, version=version, index=index, wheels=wheels, note="no wheel of it may be taken, and it has no source")
+        return LockedPackage(
+            name=name, version=version, index=index, wheels=wheels, note="no wheel of it may be taken, and it has no source"
+        )
 
     def _improve(
         self, kept: list[_Constraint], proposals: list[_Constraint], before: set[tuple[str, str]]
@@ -468,11 +471,14 @@ def _preferences(settings: LockSettings) -> tuple[tuple[str, Version], ...]:
 
 
 def locked_roots(roots: Sequence[RootRequirement]) -> tuple[LockedRoot, ...]:
-    """Roots as the lock keeps them."""
+    """Roots as the lock, manifests and findings keep them: without the login that a URL may hold."""
     return tuple(
-        LockedRoot(requirement=str(root.requirement), origin=str(root.origin), scope=root.scope, extra=root.extra, group=root.group)
-        for root in roots
+        LockedRoot(requirement=_told(root), origin=str(root.origin), scope=root.scope, extra=root.extra, group=root.group) for root in roots
     )
+
+
+def _told(root: RootRequirement) -> str:
+    return without_credentials(str(root.requirement))
 
 
 def _merge(packages: Sequence[LockedPackage]) -> tuple[LockedPackage, ...]:

@@ -22,6 +22,7 @@ from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.wheelhouse.facts import FactsCache, digests, inspect_all
 from hardtack.wheelhouse.layout import PresentFile, file_paths, read_wheelhouse, wheels_in
+from hardtack.workflow.files import source_file, wanted_file
 from hardtack.workflow.making import Made, Ware
 from hardtack.workflow.reading import Job
 from hardtack.workflow.supplies import Supplies
@@ -85,10 +86,10 @@ def find_foreign(job: Job, supplies: Supplies, *, reporter: Reporter, stop: Canc
     wheels = []
     for answer in inspect_all(asked, FactsCache(supplies.cache_dir), reporter=reporter, stop=stop):
         paths = found[answer.filename, answer.sha256]
+        # Nothing else says which file it is: it is in no lock.
+        findings += [replace(finding, message=f"{paths[0]}: {finding.message}", file=paths[0]) for finding in answer.findings]
         if isinstance(answer, BadWheel):
-            findings += answer.findings
             continue
-        findings += answer.findings
         stored = answer.sha256 if supplies.store.has(answer.sha256) else supplies.store.add_file(job.output.absolute() / paths[0])
         if stored != answer.sha256:
             findings.append(_bad(paths[0], "hash-mismatch", f"{paths[0]} was changed while it was read", hint="run again"))
@@ -124,6 +125,7 @@ def taken(made: Made, plan: Plan, foreign: Foreign) -> tuple[Made, tuple[Finding
     wares = dict(made.wares)
     findings = list(made.findings)
     notes: dict[tuple[str, str], list[str]] = {}
+    spared: set[int] = set()
     ours = {wheel.path.as_uri(): wheel for wheel in foreign.wheels}
     for at, entry in enumerate(plan.entries):
         ware = wares.get(at)
@@ -135,13 +137,18 @@ def taken(made: Made, plan: Plan, foreign: Foreign) -> tuple[Made, tuple[Finding
             version = entry.package.version or _version_elsewhere(entry.package, plan, wares)
             wheel = _best(foreign, entry.package.name, version, entry.target) if version is not None else None
             failures = [one for one in findings if _is_about(one, entry)]
-            why = f"building it failed: {failures[0].message}" if failures else "it could not be built"
+            why = f"building it failed ({failures[0].message.splitlines()[0]})" if failures else "it could not be built"
         if wheel is None:
             continue
         if ware is None:
             findings = [one for one in findings if not _is_about(one, entry)]
+            spared.add(at)
         wares[at] = _ware(wheel)
         notes.setdefault((wheel.facts.filename, why), []).append(entry.target)
+    # A source that could not be fetched is told by its file: no longer, where foreign wheels are taken for all that it was for.
+    lacking = {_source_place(entry) for at, entry in enumerate(plan.entries) if isinstance(entry.decision, Build) and at not in wares}
+    needless = {_source_place(plan.entries[at]) for at in spared} - lacking
+    findings = [one for one in findings if not (one.package is None and one.severity is Severity.ERROR and one.file in needless)]
     told = tuple(
         Finding(
             code="foreign",
@@ -156,7 +163,13 @@ def taken(made: Made, plan: Plan, foreign: Foreign) -> tuple[Made, tuple[Finding
 
 
 def _is_about(finding: Finding, entry: PlanEntry) -> bool:
-    return (finding.package, finding.target) == (entry.package.name, entry.target)
+    return finding.severity is Severity.ERROR and (finding.package, finding.target) == (entry.package.name, entry.target)
+
+
+def _source_place(entry: PlanEntry) -> str | None:
+    """What fetching calls the source that an entry is built from."""
+    source = source_file(entry.package)
+    return wanted_file(source).place if source is not None else None
 
 
 def kept(manifest: Manifest, foreign: Foreign) -> tuple[Manifest, tuple[Finding, ...]]:

@@ -20,6 +20,7 @@ from hardtack.model.wheel import BadSdist, SdistFacts
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.wheelhouse.manifest import source_path
+from hardtack.wheelhouse.pylock_packages import without_credentials
 from hardtack.wheelhouse.sdist import inspect_sdist
 from hardtack.workflow.files import wanted_file
 from hardtack.workflow.making import Made
@@ -99,7 +100,7 @@ def shelve_sdists(
     listed: dict[str, ManifestSource] = {}
     for archive, facts in zip(archives, judged, strict=True):
         if isinstance(facts, BadSdist):
-            findings += facts.findings
+            findings += [replace(finding, message=f"{archive.listed.filename}: {finding.message}") for finding in facts.findings]
             continue
         findings += [finding for finding in facts.findings if finding.severity is not Severity.NOTE]
         source = _named(archive, facts)
@@ -152,8 +153,8 @@ def _fetched(package: LockedPackage, file: LockedFile, found: FetchedFile) -> _A
             size=found.size,
             name=package.name,
             version=str(package.version or ""),
-            origin="file" if file.index is None and file.url.startswith("file:") else file.url,
-            index=file.index,
+            origin="file" if file.index is None and file.url.startswith("file:") else without_credentials(file.url),
+            index=without_credentials(file.index) if file.index else None,
             hash_source="first-seen" if file.sha256 is None else file.hash_source,
         ),
     )
