@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 
 from hardtack.building.environment import BuildRequirementFault
 from hardtack.building.interpreter import Interpreter
@@ -69,18 +69,23 @@ class Toolroom:
         here = {environment for environment, _ in self._askers}
         wanted = {*sources, *(asker for askers in self._askers.values() for asker in askers)}
         found = [
-            replace(build, sources=kept)
+            replace(build, sources=tuple(source for source in build.sources if source in wanted))
             for build in self._locked.values()
-            if build.environment not in here and (kept := tuple(source for source in build.sources if source in wanted))
+            if build.environment not in here
         ]
         for (environment, requires), askers in self._askers.items():
             packages = self._answers.get((environment, requires), ())
+            last = {source for source in askers if not self._asks_more(environment, requires, source)}
             # What comes from a folder or a repository has no file that a lock could name.
             if all(package.source is None for package in packages):
-                found.append(
-                    LockedBuild(environment=environment, requires=requires, packages=packages, sources=tuple(sorted(askers, key=str)))
-                )
-        return tuple(sorted(found, key=lambda build: (build.environment, build.requires)))
+                found.append(LockedBuild(environment=environment, requires=requires, packages=packages, sources=tuple(sorted(last))))
+        return tuple(sorted((build for build in found if build.sources), key=lambda build: (build.environment, build.requires)))
+
+    def _asks_more(self, environment: str, requires: tuple[str, ...], source: tuple[str, str]) -> bool:
+        """True if the source asked for all this and then for more."""
+        return any(
+            source in askers and place == environment and set(requires) < set(texts) for (place, texts), askers in self._askers.items()
+        )
 
     def supply(self, asker: Asker, requires: Sequence[Requirement], interpreter: Interpreter) -> Sequence[Tool]:
         """The wheels that satisfy ``requires`` in ``interpreter``. Raises BuildRequirementFault."""
@@ -89,6 +94,7 @@ class Toolroom:
             return ()
         key = (environment_of(interpreter), texts)
         with self._one_at_a_time:
+            key = self._key(key, asker, interpreter)
             packages = self._answer(key, asker, interpreter)
             self._askers.setdefault(key, set()).add((asker.filename, asker.sha256))
         return self._brought(key, packages, asker, interpreter)
@@ -105,6 +111,18 @@ class Toolroom:
             found = self._resolved(key[1], asker, interpreter)
         self._answers[key] = found
         return found
+
+    def _key(self, key: _Key, asker: Asker, interpreter: Interpreter) -> _Key:
+        """What is really looked for: where a source asks for a part first, all that the lock says it asks for in the end."""
+        environment, texts = key
+        if key in self._answers or key in self._locked:
+            return key
+        source = (asker.filename, asker.sha256)
+        for build in self._locked.values():
+            mine = build.environment == environment and source in build.sources
+            if mine and set(texts) <= set(build.requires) and self._fits(build, interpreter):
+                return environment, build.requires
+        return key
 
     def _fits(self, locked: LockedBuild, interpreter: Interpreter) -> bool:
         fit = Fit(self._target(interpreter))
@@ -258,8 +276,3 @@ def _unlocked(key: _Key, asker: Asker, *, known: bool) -> BuildRequirementFault:
         where=asker.filename,
         hint="lock here once without --locked: `hardtack lock`, or the same command again",
     )
-
-
-def names_of(texts: Iterable[str]) -> frozenset[str]:
-    """The normalised names that requirements are about."""
-    return frozenset(canonicalize_name(Requirement(text).name) for text in texts)
