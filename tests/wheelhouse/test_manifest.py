@@ -17,7 +17,17 @@ from hardtack.wheelhouse.manifest import read_manifest, write_manifest
 
 DIGEST = "ab" * 32
 BUILD = BuildRecord(
-    source="a-1.0.tar.gz", source_sha256=DIGEST, backend="b", requires={"z==1": DIGEST, "a==1": DIGEST}, sandbox="bwrap", python="3.12.1"
+    source="a-1.0.tar.gz",
+    source_sha256=DIGEST,
+    backend="b",
+    requires={"z==1": DIGEST, "a==1": DIGEST},
+    sandbox="bwrap",
+    python="3.12.1",
+    tools={"glibc": "2.36"},
+    compilers={"cc": "cc 12", "c++": "c++ 12"},
+    config={"--option": ("b", "a"), "editable_mode": ("strict",)},
+    variables={"Z": "1", "A": ""},
+    programs={"git": DIGEST},
 )
 FILE = ManifestFile(
     filename="a-1.0-py3-none-any.whl",
@@ -94,6 +104,8 @@ def test_the_bytes_are_readable_and_ordered() -> None:
     assert list(document)[:2] == ["schema", "layout"]
     assert document["files"][0]["hash-source"] == "first-seen"
     assert list(document["files"][0]["build"]["requires"]) == ["a==1", "z==1"]
+    assert document["files"][0]["build"]["config"] == {"--option": ["b", "a"], "editable_mode": ["strict"]}
+    assert list(document["files"][0]["build"]["variables"]) == ["A", "Z"]
     assert sum(line.startswith('    {"filename"') for line in text.splitlines()) == 1
 
 
@@ -134,6 +146,12 @@ def _changed(*keys: Any, value: Any) -> bytes:
         (_changed("files", 0, "targets", value="t1"), "w: files[0].targets"),
         (_changed("files", 0, "hash-source", value="rumour"), "w: files[0].hash-source"),
         (_changed("files", 0, "build", value=[]), "w: files[0].build"),
+        (_changed("files", 0, "build", "compilers", value=[]), "w: files[0].build.compilers"),
+        (_changed("files", 0, "build", "compilers", value={"cc": 3}), "w: files[0].build.compilers.cc"),
+        (_changed("files", 0, "build", "config", value={"a": "b"}), "w: files[0].build.config.a"),
+        (_changed("files", 0, "build", "config", value="a"), "w: files[0].build.config"),
+        (_changed("files", 0, "build", "variables", value={"A": None}), "w: files[0].build.variables.A"),
+        (_changed("files", 0, "build", "programs", value="git"), "w: files[0].build.programs"),
         (_changed("pins", 0, "marker", value=3), "w: pins[0].marker"),
         (_changed("waivers", 0, "kind", value="wish"), "w: waivers[0].kind"),
         (_changed("skews", 0, "versions", value=[["1.0"]]), "w: skews[0].versions"),
@@ -154,6 +172,14 @@ def test_no_field_of_a_file_may_be_missing(key: str) -> None:
     del document["files"][0][key]
     with pytest.raises(InputError, match=key):
         read_manifest(json.dumps(document).encode(), "w")
+
+
+def test_a_record_of_an_earlier_hardtack_says_less() -> None:
+    document = json.loads(write_manifest(FULL))
+    for key in ("tools", "compilers", "config", "variables", "programs"):
+        del document["files"][0]["build"][key]
+    again = read_manifest(json.dumps(document).encode(), "w").files[0].build
+    assert again == dataclasses.replace(BUILD, tools=None, compilers=None, config=None, variables=None, programs=None)
 
 
 def test_a_newer_schema_says_what_to_do() -> None:
