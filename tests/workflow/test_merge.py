@@ -217,6 +217,32 @@ def obeying(yard: Yard, house: Path) -> InputRequest:
     return replace(yard.request().inputs, requirements=(), lock_file=house / "pylock.toml")
 
 
+def test_a_version_for_a_part_of_the_patches(yard: Yard, mac: Yard) -> None:
+    """Python 3.12.3 is where one version ends and the next begins; each part fills its own stretch, and no more."""
+    for one, target in ((yard, LINUX), (mac, MAC)):
+        for version in ("1.0", "2.0"):
+            one.wheel("lib", version, tag=NATIVE[target])
+            yard.sdist("lib", version)
+    yard.wheel("top", requires=["lib<2; python_full_version < '3.12.3'", "lib>=2; python_full_version >= '3.12.3'"])
+    house = stow(yard, "top", targets=(LINUX, MAC), only_binary=frozenset({"lib"}))
+    early = stow(mac, "lib==1.0", targets=(MAC,), output="early")
+    late = stow(mac, "lib==2.0", targets=(MAC,), output="late")
+    half = join(yard, house, early, keep_incomplete=True)
+    assert not half.passed and {finding.package for finding in half.findings if finding.severity is Severity.ERROR} == {"lib"}
+    proven(join(yard, house, late))
+    pins = {(pin["target"], pin["version"], pin.get("marker")) for pin in manifest(house)["pins"] if pin["name"] == "lib"}
+    assert pins == {
+        (target, version, f'python_full_version {sign} "3.12.3"')
+        for target in (LINUX, MAC)
+        for version, sign in (("1.0", "<"), ("2.0", ">="))
+    }
+    before = traces(house)
+    proven(join(yard, house, early, late))
+    assert traces(house) == before and sound(yard, house)
+    whole = stow(yard, "top", targets=(LINUX,), output="linux")
+    proven(join(yard, whole, house, output=yard.project / "all"))
+
+
 def a_source(yard: Yard, *, more: str = "") -> None:
     """A project that is only a source, with a backend that needs nothing."""
     backend = BACKEND.format(name="fromsource", version="1.0", before="") + more
