@@ -91,9 +91,12 @@ def open_root(folder: Path, *, sandbox: Sandbox, python: Path, uv: Uv, work: Pat
         )
     rooted = replace(sandbox, root=system)
     own = _own(rooted, system.folder, work, stop)
-    kinds = {_kind(one) for one in own}
-    lent = [one for one in _lent(rooted, system.folder, python, uv, work, stop) if _kind(one) not in kinds]
-    found = sorted((*own, *lent), key=lambda one: (not one.version.is_prerelease, one.version, str(one.executable)), reverse=True)
+    here = [one for one in installed(uv, python, stop) if _kind(one) not in {_kind(other) for other in own}]
+    found = sorted(
+        (*own, *_lent(rooted, system.folder, here, work, stop)),
+        key=lambda one: (not one.version.is_prerelease, one.version, str(one.executable)),
+        reverse=True,
+    )
     if not found:
         raise BadRoot(
             f"no Python runs in this build root ({system.label})",
@@ -143,12 +146,12 @@ def _candidates(root: Path) -> Iterable[str]:
                 yield f"{folder}/{name}"
 
 
-def _lent(sandbox: Bubblewrap, root: Path, python: Path, uv: Uv, work: Path, stop: Cancellation) -> Iterable[Interpreter]:
-    """This machine's Pythons that run in the root: those that lie outside of the system and bring all that they need."""
+def _lent(sandbox: Bubblewrap, root: Path, here: Iterable[Interpreter], work: Path, stop: Cancellation) -> Iterable[Interpreter]:
+    """This machine's Pythons that run in the root, one of a kind: those that lie outside of the system and bring all that they need."""
     kinds = set()
-    for one in installed(uv, python, stop):
+    for one in here:
         places = folders(one)
-        if _kind(one) in kinds or not places or not any(one.executable.is_relative_to(place) for place in places):
+        if _kind(one) in kinds or not any(one.executable.is_relative_to(place) for place in places):
             continue
         mounts = [Mount(host=place, inside=str(place)) for place in places]
         answer = _heard(_run(sandbox, [str(one.executable), "-I", "-S", "-c", _WHOLE + QUESTION], mounts, work, stop))

@@ -64,7 +64,7 @@ def install(path, sha256):
             if kind == "headers":
                 where = os.path.join(where, info[0].split("-")[0])
         target = os.path.normpath(os.path.join(where, name))
-        if not target.startswith(sys.prefix + "/"):
+        if not target.startswith(where.rstrip("/") + "/"):
             raise SystemExit("it has a file outside: " + name)
         body = archive.read(member)
         if script and body.startswith(b"#!python"):

@@ -1,0 +1,61 @@
+"""A small system in a folder, made of this machine's own files: a shell, a few programs, the C library, a Python."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+PROGRAMS = ("sh", "true", "sleep", "cat", "ls")
+RELEASE = 'NAME="Testix GNU/Linux"\nVERSION_ID="7"\n'
+
+
+def make_root(folder: Path, *, python: bool = True, release: str = RELEASE) -> Path:
+    """A merged-/usr system: bin and lib are links into usr, as most have them now."""
+    for name in ("usr/bin", "usr/lib", "usr/local/bin", "etc", "opt", "home/somebody"):
+        (folder / name).mkdir(parents=True)
+    for name in ("bin", "lib", "lib64"):
+        (folder / name).symlink_to("usr/bin" if name == "bin" else "/usr/lib")
+    (folder / "etc" / "os-release").write_text(release)
+    (folder / "etc" / "shadow").write_text("root:secret")
+    (folder / "usr" / "bin" / "only-here").write_text("#!/bin/sh\necho only here\n")
+    (folder / "usr" / "bin" / "only-here").chmod(0o755)
+    programs = [Path(found) for name in PROGRAMS if (found := shutil.which(name, path="/usr/bin:/bin")) is not None]
+    for program in programs:
+        _put(program.resolve(), folder / "usr" / "bin" / program.name)
+    bring_libraries(folder, programs)
+    if python:
+        _bring_python(folder)
+    return folder
+
+
+def bring_libraries(folder: Path, programs: Iterable[Path]) -> None:
+    """The libraries that programs load, and the loader, into usr/lib."""
+    for program in programs:
+        said = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
+        for path in re.findall(r"(/\S+) \(0x", said):
+            if not (folder / "usr" / "lib" / Path(path).name).exists():
+                _put(Path(path).resolve(), folder / "usr" / "lib" / Path(path).name)
+
+
+def _bring_python(folder: Path) -> None:
+    """This Python, in usr/local, without what no build wants."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    program = Path(os.path.realpath(sys.executable))
+    _put(program, folder / "usr" / "local" / "bin" / version)
+    library = Path(sysconfig.get_path("stdlib"))
+    unwanted = shutil.ignore_patterns("test", "tests", "site-packages", "__pycache__", "idlelib", "tkinter", "turtledemo", "config-*")
+    shutil.copytree(library, folder / "usr" / "local" / "lib" / version, ignore=unwanted, copy_function=_put)
+    bring_libraries(folder, [program, *(library / "lib-dynload").glob("*.so")])
+
+
+def _put(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or a file that may not be linked
+        shutil.copy(source, target)
