@@ -464,13 +464,17 @@ class TestUv:
 
 def test_the_command_line_beats_files_beat_configuration_beats_uv(tmp_path: Path) -> None:
     files = {
-        "pyproject.toml": PROJECT + '[tool.uv.config-settings-package]\nsix = { a = "uv", b = "uv", c = "uv", d = "uv" }\n'
+        "pyproject.toml": PROJECT + '[tool.uv]\nconfig-settings = { A = "uv", B = "uv", C = "uv", D = "uv" }\n'
+        '[tool.uv.config-settings-package]\nsix = { a = "uv", b = "uv", c = "uv", d = "uv" }\n'
         '[tool.uv.extra-build-dependencies]\nsix = ["x"]\n',
-        "hardtack.toml": '[build.packages.six]\nconfig-settings = { b = "ours", c = "ours", d = "ours" }\nrequires = ["y"]\n',
-        "requirements.txt": "six -C c=file -C d=file",
+        "hardtack.toml": '[build]\nconfig-settings = { B = "ours", C = "ours", D = "ours" }\n'
+        '[build.packages.six]\nconfig-settings = { b = "ours", c = "ours", d = "ours" }\nrequires = ["y"]\n',
+        "requirements.txt": "six -C c=file -C d=file\n-C C=file\n-C D=file",
     }
-    found = read(tmp_path, files, config_settings=("six:d=flag",))
-    assert found.recipes.of("six").settings == {"a": "uv", "b": "ours", "c": "file", "d": "flag"}
+    found = read(tmp_path, files, config_settings=("six:d=flag", "D=flag"))
+    everywhere = {"A": "uv", "B": "ours", "C": "file", "D": "flag"}
+    assert found.recipes.of("flask").settings == everywhere
+    assert found.recipes.of("six").settings == {**everywhere, "a": "uv", "b": "ours", "c": "file", "d": "flag"}
     assert found.recipes.of("six").requires == (Requirement("x"), Requirement("y"))
 
 

@@ -30,7 +30,8 @@ def job(folder: Path, *, options: BuildOptions | None = None, settings: str = ""
         cache_dir=folder / "cache",
         environment={"HARDTACK_CONFIG_FILE": "", "HOME": str(folder / "home")},
     )
-    return read_job(request, options or BuildOptions(), reporter=Reporter(), stop=Cancellation())
+    options = options or BuildOptions()
+    return read_job(request, replace(options, output=options.output or folder / "house"), reporter=Reporter(), stop=Cancellation())
 
 
 def _with(changed: str) -> BuildOptions:
@@ -113,7 +114,13 @@ class TestLocked:
         (tmp_path / "pylock.toml").write_text(PYLOCK)
         found = job(tmp_path, options=BuildOptions(locked=True))
         assert found.options.locked and found.lock_file is not None
-        assert receipt_key(found) != receipt_key(replace(found, options=BuildOptions()))
+        assert receipt_key(found) != receipt_key(replace(found, options=replace(found.options, locked=False)))
+
+    def test_so_is_the_one_that_an_earlier_run_left_in_the_wheelhouse(self, tmp_path: Path) -> None:
+        (tmp_path / "house").mkdir()
+        (tmp_path / "house" / "pylock.toml").write_text(PYLOCK)
+        found = job(tmp_path, options=BuildOptions(locked=True), requirements=("six",))
+        assert found.options.locked and found.lock_file is None
 
     def test_without_any_it_says_what_to_do(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no lock to obey") as caught:
