@@ -35,6 +35,9 @@ class Reporter:
     def transfer_finished(self, name: str) -> None:
         """A file is whole, matches its digest, and is in the store."""
 
+    def transfer_failed(self, name: str) -> None:
+        """A file could not be had; why is told by whoever asked for it."""
+
     def transfer_retried(self, name: str, *, reason: str, wait: float) -> None:
         """A file's transfer broke for ``reason`` and is tried again after ``wait`` seconds."""
 

@@ -117,13 +117,13 @@ def test_a_running_build_has_a_row_with_its_step_and_its_seconds(terminal: Termi
         reporter.build_step("other-1.0.tar.gz", "building")
         rows = labels(seen(terminal, reporter))
         assert [re.sub(r" +", " ", row) for row in rows[1:]] == [
-            f"{SOURCE} 7 s asking for requirements",
-            "other-1.0.tar.gz 7 s building",
+            f"{SOURCE} asking for requirements 7 s",
+            "other-1.0.tar.gz building 7 s",
         ]
         assert "Building what has no wheel" in rows[0]
         reporter.build_step(SOURCE, "building")
         clock.now += 100
-        assert f"{SOURCE} 107 s building" in re.sub(" +", " ", "\n".join(seen(terminal, reporter)))
+        assert f"{SOURCE} building 107 s" in re.sub(" +", " ", "\n".join(seen(terminal, reporter)))
 
 
 def test_what_ended_is_a_line_that_stays_and_no_row(terminal: Terminal) -> None:
@@ -154,7 +154,7 @@ def test_a_job_that_is_set_back_gives_its_row_up_until_it_is_begun_anew(terminal
         reporter.job_started("app-1.0.tar.gz")
         reporter.build_step("app-1.0.tar.gz", "asking for requirements")
         clock.now += 5
-        assert [row.split()[:3] for row in labels(seen(terminal, reporter))] == [["app-1.0.tar.gz", "5", "s"]]
+        assert [row.split() for row in labels(seen(terminal, reporter))] == [["app-1.0.tar.gz", "asking", "for", "requirements", "5", "s"]]
         reporter.job_ended("app-1.0.tar.gz")
         reporter.build_waiting("app-1.0.tar.gz", ["tool-1.0.tar.gz"])
         reporter.job_started("tool-1.0.tar.gz")
@@ -186,6 +186,36 @@ def test_what_is_over_at_once_does_not_flicker(terminal: Terminal) -> None:
         assert seen(terminal, reporter) == []
         clock.now += 0.2
         assert len(seen(terminal, reporter)) == 1
+
+
+def test_a_fetch_beside_another_is_counted_with_it(terminal: Terminal) -> None:
+    with reporting(terminal) as reporter:
+        reporter.transfer_planned(files=2, size=1000)
+        reporter.transfer_started("a.whl", size=500)
+        reporter.transfer_planned(files=1, size=3000)
+        reporter.transfer_started("tool.whl", size=3000)
+        reporter.transfer_advanced("tool.whl", amount=3000)
+        reporter.transfer_finished("tool.whl")
+        rows = labels(seen(terminal, reporter))
+        assert [row.split(" ━")[0].strip() for row in rows] == ["1 of 3 files", "a.whl"]
+        assert "3.0/4.0 kB" in rows[0]
+        reporter.transfer_finished("a.whl")
+        reporter.transfer_finished("b.whl")
+        assert seen(terminal, reporter) == []
+        # What comes after is counted anew.
+        reporter.transfer_planned(files=1, size=None)
+        assert labels(seen(terminal, reporter))[0].startswith("1 file ")
+
+
+def test_a_file_that_could_not_be_had_leaves_no_row(terminal: Terminal) -> None:
+    with reporting(terminal) as reporter:
+        reporter.transfer_planned(files=2, size=None)
+        reporter.transfer_started("a.whl", size=500)
+        reporter.transfer_started("b.whl", size=500)
+        reporter.transfer_failed("a.whl")
+        assert [row.split(" ━")[0].strip() for row in labels(seen(terminal, reporter))] == ["1 of 2 files", "b.whl"]
+        reporter.transfer_finished("b.whl")
+        assert seen(terminal, reporter) == []
 
 
 @pytest.mark.parametrize("width", [20, 30, 45, 59, 60, 80, 100, 200])

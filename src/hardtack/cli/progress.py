@@ -73,12 +73,11 @@ class _Rows(Progress):
     def __init__(self, out: Console, *, shown: bool, clock: Callable[[], float]) -> None:
         self._out = out
         spinner, label = SpinnerColumn(), _Label()
-        # From top to bottom; the second are only for terminals that have room.
-        self._kinds: dict[str, tuple[tuple[ProgressColumn, ...], tuple[ProgressColumn, ...]]] = {
-            "stage": ((spinner, label, TimeElapsedColumn()), ()),
-            "bytes": ((spinner, label, DownloadColumn()), (BarColumn(bar_width=30), TransferSpeedColumn())),
-            "queue": ((spinner, label), ()),
-            "build": ((spinner, label, _Seconds()), (_Step(),)),
+        self._kinds: dict[str, tuple[ProgressColumn, ...]] = {  # from top to bottom
+            "stage": (spinner, label, TimeElapsedColumn()),
+            "bytes": (spinner, label, BarColumn(bar_width=30), DownloadColumn(), TransferSpeedColumn()),
+            "queue": (spinner, label),
+            "build": (spinner, label, _Step(), _Seconds()),
         }
         # rich tells where the rows stand when it renders, and writes later: what another thread writes between would be wiped out. So one
         # thread at a time draws or says something, those of rich's own making too.
@@ -115,8 +114,9 @@ class _Rows(Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         tasks = self.tasks
-        for kind, (always, roomy) in self._kinds.items():
-            columns = always + roomy if self._out.width >= _ROOMY else always
+        left_out = (BarColumn, TransferSpeedColumn, _Step) if self._out.width < _ROOMY else ()
+        for kind, shown in self._kinds.items():
+            columns = [column for column in shown if not isinstance(column, left_out)]
             # rich narrows columns first that may wrap; a label's text then does not.
             table = Table.grid(*(Column(no_wrap=not isinstance(column, _Label)) for column in columns), padding=(0, 1))
             for task in tasks:
@@ -145,8 +145,8 @@ class ConsoleReporter(Reporter):
         self._files: dict[str, TaskID] = {}
         self._builds: dict[str, tuple[TaskID, int]] = {}
         self._begun: set[str] = set()
-        self._total = 0
-        self._done = 0
+        self._total = self._done = 0
+        self._size: int | None = 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -181,16 +181,24 @@ class ConsoleReporter(Reporter):
         self._progress.say(*lines)
 
     def transfer_planned(self, *, files: int, size: int | None) -> None:
-        self._total = files
-        if files and not self._bars and not self._quiet:
+        if not files:
+            return
+        if not self._bars and not self._quiet:
             self._say(f"Fetching {plural(files, 'file')}", "")
-        if files and self._bars:
-            with self._lock:
-                self._whole = self._progress.add_task(plural(files, "file"), total=size, kind="bytes", style="bold")
+        with self._lock:
+            # Several fetches may be under way: the tools of a build, while other files still arrive.
+            self._size = self._size + size if self._size is not None and size is not None else None
+            self._total += files
+            if not self._bars:
+                return
+            if self._whole is None:
+                self._whole = self._progress.add_task(plural(self._total, "file"), total=self._size, kind="bytes", style="bold")
+            else:
+                self._progress.update(self._whole, total=self._size, description=self._so_far())
 
     def transfer_started(self, name: str, *, size: int | None) -> None:
-        if self._bars:
-            with self._lock:
+        with self._lock:
+            if self._bars and name not in self._files:
                 self._files[name] = self._progress.add_task(f"  {name[:48]}", total=size, kind="bytes")
 
     def transfer_advanced(self, name: str, *, amount: int) -> None:
@@ -202,18 +210,12 @@ class ConsoleReporter(Reporter):
                     self._progress.advance(self._whole, amount)
 
     def transfer_finished(self, name: str) -> None:
-        with self._lock:
-            self._done += 1
-            task = self._files.pop(name, None)
-            if task is not None:
-                self._progress.remove_task(task)
-            if self._whole is not None:
-                self._progress.update(self._whole, description=f"{self._done} of {plural(self._total, 'file')}")
-                if self._done == self._total:
-                    self._progress.remove_task(self._whole)
-                    self._whole = None
+        self._ended(name)
         if self._verbose:
             self._say(f"fetched {name}", "dim")
+
+    def transfer_failed(self, name: str) -> None:
+        self._ended(name)
 
     def transfer_retried(self, name: str, *, reason: str, wait: float) -> None:
         if not self._quiet:
@@ -271,6 +273,22 @@ class ConsoleReporter(Reporter):
                 self._queue = self._progress.add_task(words, total=None, kind="queue", style="bold")
             else:
                 self._progress.update(self._queue, description=words)
+
+    def _ended(self, name: str) -> None:
+        with self._lock:
+            self._done += 1
+            task = self._files.pop(name, None)
+            if task is not None:
+                self._progress.remove_task(task)
+            if self._whole is not None:
+                self._progress.update(self._whole, description=self._so_far())
+            if self._done >= self._total:
+                if self._whole is not None:
+                    self._progress.remove_task(self._whole)
+                self._whole, self._total, self._done, self._size = None, 0, 0, 0
+
+    def _so_far(self) -> str:
+        return f"{self._done} of {plural(self._total, 'file')}"
 
     def _hold(self, name: str) -> None:
         """Show a row for what is made, if there is none; it stays until all that hold it have released it."""

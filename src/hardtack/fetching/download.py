@@ -201,6 +201,7 @@ class _Run:
                 return
             except HardtackError as fault:
                 self.failures[file.key] = fault
+                self._reporter.transfer_failed(file.filename)
             except BaseException as fault:
                 self._end(fault)
                 return

@@ -154,7 +154,9 @@ def _built(
 def _from_file(filename: str, found: FetchedFile, wanting: Mapping[str, set[str]], yard: Yard) -> Errand:
     """The errand whose outcome has a wheel of a source archive, or a Finding, for every target that wants one."""
     key = f"source {found.sha256}"
-    return Errand(key=key, label=filename, do=lambda _: _wares(filename, found, _targets(wanting[key], yard), yard))
+    # What it takes is known when it was asked; until then the largest is begun first.
+    cost = expected_cost(found.size, compiled=True)
+    return Errand(key=key, label=filename, do=lambda _: _wares(filename, found, _targets(wanting[key], yard), yard), cost=cost)
 
 
 def _from_source(package: LockedPackage, wanting: Mapping[str, set[str]], yard: Yard) -> Errand:
