@@ -37,14 +37,15 @@ def command(**values: Any) -> int:
     Without REQUIREMENTs and files, what lies in the project is found and listed.
     """
     from hardtack.cli.main import interruptible
-    from hardtack.cli.output import print_json
     from hardtack.cli.progress import ConsoleReporter
+    from hardtack.cli.reports import Report
     from hardtack.cli.tables import build_json, render_build
     from hardtack.system.cancellation import Cancellation
     from hardtack.workflow.build import build
     from hardtack.workflow.request import BuildOptions
 
     request = options.request_from(values)
+    report = Report.of(values)
     stop = Cancellation()
     interruptible(stop)
     upgrade = frozenset({":all:"}) if values["upgrade"] else frozenset(values["upgrade_packages"])
@@ -67,10 +68,15 @@ def command(**values: Any) -> int:
         with_sdists=values["with_sdists"],
         keep_foreign=values["keep_foreign"],
     )
-    with ConsoleReporter(quiet=values["quiet"] or values["as_json"], verbose=values["verbose"]) as reporter:
+    with ConsoleReporter(quiet=report.silent, verbose=values["verbose"]) as reporter:
         result = build(request, chosen, reporter=reporter, stop=stop)
-    if values["as_json"]:
-        print_json("build", build_json(result))
-    else:
-        render_build(result, quiet=values["quiet"], verbose=bool(values["verbose"]))
+    report.show(
+        "build",
+        result.findings,
+        passed=result.passed,
+        words=lambda tell: render_build(result, tell, quiet=values["quiet"], verbose=bool(values["verbose"])),
+        data=lambda: build_json(result),
+        folders=(result.output,),
+        fallback=next((found.path for found in result.found if found.used), None),
+    )
     return 0 if result.passed else 1

@@ -31,17 +31,18 @@ from hardtack.cli import options
 def command(**values: Any) -> int:
     """Choose versions and files for every target, and write them down as a pylock.toml (PEP 751)."""
     from hardtack.cli.main import interruptible
-    from hardtack.cli.output import print_json
     from hardtack.cli.progress import ConsoleReporter
+    from hardtack.cli.reports import Report
     from hardtack.cli.tables import lock_json, render_lock
     from hardtack.system.cancellation import Cancellation
     from hardtack.workflow.lock import lock
 
     values["targets"] = (*values["targets"], *_pythons_here(values["pythons"]))
     request = options.request_from(values)
+    report = Report.of(values)
     stop = Cancellation()
     interruptible(stop)
-    with ConsoleReporter(quiet=values["quiet"] or values["as_json"], verbose=values["verbose"]) as reporter:
+    with ConsoleReporter(quiet=report.silent, verbose=values["verbose"]) as reporter:
         result = lock(
             request,
             output=values["output"],
@@ -54,10 +55,14 @@ def command(**values: Any) -> int:
             reporter=reporter,
             stop=stop,
         )
-    if values["as_json"]:
-        print_json("lock", lock_json(result))
-    else:
-        render_lock(result, quiet=values["quiet"], check=values["check"])
+    report.show(
+        "lock",
+        result.findings,
+        passed=result.passed,
+        words=lambda tell: render_lock(result, tell, quiet=values["quiet"], check=values["check"]),
+        data=lambda: lock_json(result),
+        fallback=result.path,
+    )
     return 0 if result.passed else 1
 
 

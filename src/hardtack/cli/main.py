@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from hardtack.errors import Cancelled, HardtackError, InputError
+from hardtack.errors import Cancelled, HardtackError, InputError, UsageError
 from hardtack.system.files import DiskFault
 from hardtack.version import __version__
 
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     _mend_streams()
     args = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _run(args, as_json="--json" in args)
+        code = _run(args)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader went away (`hardtack ... | head`): not our failure, and nothing more can be said.
@@ -92,26 +92,27 @@ def _mend_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _run(args: list[str], *, as_json: bool) -> int:
-    from hardtack.cli.output import render_error
+def _run(args: list[str]) -> int:
+    from hardtack.cli.reports import form_of, show_error
 
+    form = form_of(args)
     try:
         code = command.main(args, prog_name="hardtack", standalone_mode=False)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        if as_json:
-            render_error(HardtackError(error.format_message()), as_json=True, slug="usage")
-        else:
+        if form == "human":
             error.show(sys.stderr)
+        else:
+            show_error(UsageError(error.format_message()), form)
         return 2
     except (KeyboardInterrupt, click.Abort):
-        render_error(Cancelled("interrupted"), as_json=as_json)
+        show_error(Cancelled("interrupted"), form)
         return 130
     except HardtackError as error:
         # What was stopped may fail in words of its own (a child that was ended, a file that is not whole).
         told = Cancelled("interrupted") if _interrupted.is_set() else error
-        render_error(told, as_json=as_json)
+        show_error(told, form)
         return told.exit_code
     except BrokenPipeError:
         raise
@@ -120,7 +121,7 @@ def _run(args: list[str], *, as_json: bool) -> int:
             raise  # standard output
         # Python wraps what interrupts the making of a class, in the midst of an import.
         unforeseen = Cancelled("interrupted") if _interrupted.is_set() else _unforeseen(error)
-        render_error(unforeseen, as_json=as_json)
+        show_error(unforeseen, form)
         return unforeseen.exit_code
     return int(code or 0)
 

@@ -26,15 +26,16 @@ def command(**values: Any) -> int:
     contradicts each other is never chosen between in silence.
     """
     from hardtack.cli.main import interruptible
-    from hardtack.cli.output import print_json
     from hardtack.cli.progress import ConsoleReporter
+    from hardtack.cli.reports import Report
     from hardtack.cli.tables import merge_json, render_merge
     from hardtack.system.cancellation import Cancellation
     from hardtack.workflow.merge import merge
 
+    report = Report.of(values)
     stop = Cancellation()
     interruptible(stop)
-    with ConsoleReporter(quiet=values["quiet"] or values["as_json"], verbose=values["verbose"]) as reporter:
+    with ConsoleReporter(quiet=report.silent, verbose=values["verbose"]) as reporter:
         result = merge(
             values["wheelhouse"],
             values["parts"],
@@ -45,8 +46,13 @@ def command(**values: Any) -> int:
             reporter=reporter,
             stop=stop,
         )
-    if values["as_json"]:
-        print_json("merge", merge_json(result))
-    else:
-        render_merge(result, quiet=values["quiet"])
+    report.show(
+        "merge",
+        result.findings,
+        passed=result.passed,
+        words=lambda tell: render_merge(result, tell, quiet=values["quiet"]),
+        data=lambda: merge_json(result),
+        folders=(result.output, *result.parts),
+        fallback=result.output / "wheelhouse.json",
+    )
     return 0 if result.passed else 1

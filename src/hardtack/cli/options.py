@@ -78,6 +78,8 @@ _COMMON = (
     click.option("--cache-dir", type=_FOLDER, metavar="DIR", envvar="HARDTACK_CACHE_DIR", help="The cache."),
     click.option("--offline", is_flag=True, help="Not one network call."),
     click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output."),
+    click.option("--format", "form", type=click.Choice(["human", "json", "sarif", "github"]),
+                 help="For people, as JSON, as SARIF 2.1.0, or as annotations of GitHub's workflows.  [default: human]"),
     click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors."),
     click.option("-v", "--verbose", count=True, help="Say more: settings and where they come from, each file, each round."),
 )  # fmt: skip

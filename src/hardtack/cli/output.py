@@ -32,6 +32,11 @@ def print_json(kind: str, data: Mapping[str, Any]) -> None:
     print(json.dumps({"schema": SCHEMA, "kind": kind, **data}, indent=2, ensure_ascii=not beyond_ascii))
 
 
+def print_text(text: str, *, end: str = "\n") -> None:
+    """What a program reads, on standard output, as it is."""
+    print(text, end=end)
+
+
 def render_error(error: HardtackError, *, as_json: bool, slug: str | None = None) -> None:
     """An error: what, where, what to do."""
     if as_json:

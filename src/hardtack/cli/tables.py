@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hardtack.cli.output import console, megabytes, plural
-from hardtack.model.finding import Finding, Severity
+from hardtack.model.finding import Severity
 from hardtack.model.plan import Build, Gap, Plan, Take
 
 if TYPE_CHECKING:
+    from hardtack.cli.reports import Tell
     from hardtack.model.finding import Verdict
     from hardtack.model.lock import Skew
     from hardtack.model.manifest import Manifest, ManifestFile
@@ -21,21 +22,20 @@ if TYPE_CHECKING:
     from hardtack.workflow.verify import VerifyResult
 
 _GRADES = {"metadata": "closure of METADATA", "resolver": "uv's resolver agrees", "installed": "installed offline"}
-_WEIGHTS = {Severity.ERROR: ("error", "bold red"), Severity.WARNING: ("warning", "bold yellow"), Severity.NOTE: ("note", "bold blue")}
 _MANY = 12
 # Nearly every set of development tools has one: `verify` and -v tell of them.
 _ON_REQUEST = frozenset({"start-up-code"})
 
 
-def render_build(result: BuildResult, *, quiet: bool, verbose: bool = False) -> None:
-    """What a build came to: the plan for a dry run, else the proof and the wheelhouse, or every gap."""
+def render_build(result: BuildResult, tell: Tell, *, quiet: bool, verbose: bool = False) -> None:
+    """What a build came to: the plan for a dry run, else the proof and the wheelhouse, or every gap. ``tell`` prints findings."""
     from rich.text import Text
 
     out = console(stderr=False)
     if result.plan is not None and result.verdict is None:
         render_plan(result.plan)
     told = [finding for finding in result.findings if verbose or finding.code not in _ON_REQUEST]
-    render_findings(told, quiet=quiet)
+    tell(told)
     errors = sum(finding.severity is Severity.ERROR for finding in result.findings)
     if result.verdict is None:
         words = plural(errors, "gap") if errors else "no gap"
@@ -107,37 +107,6 @@ def render_plan(plan: Plan) -> None:
     console(stderr=False).print(table, soft_wrap=False)
 
 
-def render_findings(findings: Sequence[Finding], *, quiet: bool) -> None:
-    """Every finding, the gravest last, those that differ only in their target as one."""
-    from rich.text import Text
-
-    out = console()
-    order = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.ERROR: 2}
-    grouped: dict[tuple[Any, ...], list[Finding]] = {}
-    for finding in sorted(findings, key=lambda finding: order[finding.severity]):
-        if quiet and finding.severity is Severity.NOTE:
-            continue
-        words = finding.message.replace(finding.target, "{target}") if finding.target else finding.message
-        grouped.setdefault((finding.severity, finding.code, words, finding.package, finding.instead, finding.hint), []).append(finding)
-    for (severity, code, _, _, instead, hint), same in grouped.items():
-        word, style = _WEIGHTS[severity]
-        out.print(Text.assemble((f"{word}: ", style), same[0].message, (f"  [{code}]", "dim")))
-        targets = list(dict.fromkeys(finding.target for finding in same if finding.target))
-        if len(same) > 1 and targets:
-            out.print(Text.assemble(("  targets: ", "bold"), ", ".join(targets)))
-        required = list(dict.fromkeys(line for finding in same for line in finding.required_by))
-        for line in required[:_MANY]:
-            out.print(Text.assemble(("  required by: ", "bold"), line))
-        if len(required) > _MANY:
-            out.print(Text(f"  ... and {len(required) - _MANY} more"))
-        for line in instead[:_MANY]:
-            out.print(Text.assemble(("  there is: ", "bold"), line))
-        if len(instead) > _MANY:
-            out.print(Text(f"  ... and {len(instead) - _MANY} more (--json has them all)"))
-        if hint:
-            out.print(Text.assemble(("  help: ", "bold cyan"), hint))
-
-
 def _grades(verdict: Verdict, files: Sequence[ManifestFile]) -> None:
     """How each target was proven."""
     from rich.table import Table
@@ -152,12 +121,12 @@ def _grades(verdict: Verdict, files: Sequence[ManifestFile]) -> None:
     console(stderr=False).print(table, soft_wrap=False)
 
 
-def render_verify(result: VerifyResult, *, quiet: bool) -> None:
+def render_verify(result: VerifyResult, tell: Tell, *, quiet: bool) -> None:
     """A wheelhouse's verdict."""
     from rich.text import Text
 
     verdict = result.verdict
-    render_findings(verdict.findings, quiet=quiet)
+    tell(verdict.findings)
     if not quiet:
         _grades(verdict, result.manifest.files)
     out = console(stderr=False)
@@ -170,11 +139,11 @@ def render_verify(result: VerifyResult, *, quiet: bool) -> None:
         out.print(Text.assemble(("Not proven: ", "bold red"), plural(errors, "gap or fault", "gaps or faults")))
 
 
-def render_merge(result: MergeResult, *, quiet: bool) -> None:
+def render_merge(result: MergeResult, tell: Tell, *, quiet: bool) -> None:
     """What merging came to: what each part brought, the proof, or everything that stands against it."""
     from rich.text import Text
 
-    render_findings(result.findings, quiet=quiet)
+    tell(result.findings)
     out = console(stderr=False)
     if not quiet:
         _grades(result.verdict, result.manifest.files)
@@ -198,13 +167,13 @@ def render_merge(result: MergeResult, *, quiet: bool) -> None:
     )
 
 
-def render_lock(result: LockResult, *, quiet: bool, check: bool) -> None:
+def render_lock(result: LockResult, tell: Tell, *, quiet: bool, check: bool) -> None:
     """What locking came to."""
     from rich.text import Text
 
     if not quiet:
         render_skews(result.summary.skews)
-    render_findings(result.findings, quiet=quiet)
+    tell(result.findings)
     if quiet:
         return
     out = console(stderr=False)
