@@ -401,6 +401,12 @@ class TestUv:
         assert found.recipes == Recipes(own={"a": Recipe(variables=(("B", "1"),))})
         assert found.formats.no_binary == {"six"}
 
+    def test_a_uv_toml_beside_nothing_but_requirements(self, tmp_path: Path) -> None:
+        found = read(tmp_path, {"requirements.txt": "six", "uv.toml": '[config-settings]\na = "1"\n'})
+        assert found.recipes.of("six").settings == {"a": "1"}
+        (tmp_path / "uv.toml").write_text("[config-settings]\na = 1\n")
+        assert "uv.toml: config-settings" in failure(tmp_path, {})
+
     def test_of_a_workspace_the_root_says_it(self, tmp_path: Path) -> None:
         root = '[tool.uv.workspace]\nmembers = ["a"]\n[tool.uv.config-settings]\nx = "1"\n'
         lay(tmp_path, {"pyproject.toml": root})

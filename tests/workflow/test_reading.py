@@ -93,6 +93,14 @@ class TestKeys:
         (root / "usr/bin/cc").write_text("new")
         assert receipt_key(first) != receipt_key(job(tmp_path, options=BuildOptions(build_root=root)))
 
+    def test_a_root_that_is_none_is_told_with_where_it_was_said(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="no such folder") as flagged:
+            job(tmp_path, options=BuildOptions(build_root=Path("gone")))
+        assert str(flagged.value).startswith(f"--build-root: {Path('gone').absolute()}")
+        with pytest.raises(UsageError) as configured:
+            job(tmp_path, settings='build-root = "gone"')
+        assert str(configured.value).startswith(f"hardtack.toml: build-root: {tmp_path / 'gone'}")
+
     def test_a_required_folder_is_told_from_the_project(self, tmp_path: Path) -> None:
         digests = []
         for place in ("here", "there"):

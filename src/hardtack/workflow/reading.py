@@ -224,7 +224,8 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
         reporter.note(note)
     output = options.output or configuration.output or Path("wheelhouse")
     layout: Any = options.layout or configuration.layout or "flat"
-    build_root = options.build_root or configuration.build_root
+    root = options.build_root or configuration.build_root
+    build_root = root.absolute() if root is not None else None
     _check_locked(options, lock_file, inputs, project_dir, output)
     return Job(
         requirements=requirements,
@@ -251,7 +252,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
         inputs=inputs,
         configuration=configuration,
         exclude_newer=_moment(request.exclude_newer) or configuration.exclude_newer or requirements.exclude_newer,
-        build_system=_build_system(build_root),
+        build_system=_build_system(build_root, "--build-root" if options.build_root else str(configuration.origins.get("build_root"))),
     )
 
 
@@ -282,13 +283,16 @@ def _check_locked(options: BuildOptions, lock_file: FoundInput | None, inputs: I
     )
 
 
-def _build_system(root: Path | None) -> SystemRoot | None:
+def _build_system(root: Path | None, said: str) -> SystemRoot | None:
     if root is None:
         return None
     # Imported where it is needed: most builds are made in this machine's own system.
-    from hardtack.building.sandbox_root import read_root
+    from hardtack.building.sandbox_root import BadRoot, read_root
 
-    return read_root(root)
+    try:
+        return read_root(root)
+    except BadRoot as error:
+        raise UsageError(error.reason, where=f"{said}: {error.where}", hint=error.hint) from None
 
 
 def _formats(request: Request, requirements: Requirements) -> FormatControl:
