@@ -148,6 +148,7 @@ class Watcher(Reporter):
         self.planned: list[tuple[int, int | None]] = []
         self.started: list[str] = []
         self.finished: list[str] = []
+        self.failed: list[str] = []
         self.retried: list[tuple[str, str, float]] = []
         self.warnings: list[str] = []
         self.shown: dict[str, int] = {}
@@ -163,6 +164,9 @@ class Watcher(Reporter):
 
     def transfer_finished(self, name: str) -> None:
         self.finished.append(name)
+
+    def transfer_failed(self, name: str) -> None:
+        self.failed.append(name)
 
     def transfer_retried(self, name: str, *, reason: str, wait: float) -> None:
         self.retried.append((name, reason, wait))

@@ -466,6 +466,9 @@ def test_one_failure_stops_no_other_and_all_are_told(ground: Ground, jobs: int) 
     assert len(fetched.files) == 9
     assert str(fetched.failures[0]).startswith("f0")
     assert [type(failure) for failure in fetched.failures] == [TransferFault, HashMismatch, TransferFault]
+    # Who watches hears of the end of each that was planned.
+    assert sorted(ground.watcher.failed) == ["f0", "f5", "f7"]
+    assert sum(files for files, _ in ground.watcher.planned) == len(ground.watcher.finished) + len(ground.watcher.failed)
 
 
 def test_a_dead_host_is_not_waited_for_once_a_file(ground: Ground) -> None:
