@@ -34,6 +34,18 @@ _SOURCE, _OUTPUT, _METADATA, _ENVIRONMENT, _HOME, _TEMPORARY, _ANSWER, _SCRIPTS,
     f"/build/{name}" for name in ("source", "output", "metadata", "env", "home", "tmp", "answer", "hooks", "tools")
 )
 
+# Starts a hook with temporary names that are the same each time: they are paths of what is compiled in such a folder, and stay in it.
+# Nothing is imported from the source.
+_START = """
+import sys
+sys.path[:] = [path for path in sys.path if path]
+import itertools, os, runpy, tempfile
+tempfile._name_sequence = map("{:08}".format, itertools.count())
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
 T = TypeVar("T")
 
 
@@ -173,7 +185,7 @@ class Backend:
         if backend_path in more:
             more[backend_path] = json.dumps([inside(path) for path in json.loads(more[backend_path])])
         # Isolated from the user's site; not -I, which would ignore our PYTHON* settings and those of the hook.
-        argv = [inside(python), inside(script), hook, inside(answers)]
+        argv = [inside(python), "-c", _START, inside(script), hook, inside(answers)]
         launch = self._sandbox.launch(
             argv,
             mounts=mounts,
