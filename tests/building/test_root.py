@@ -316,12 +316,15 @@ def test_a_build_in_the_root_from_source_to_wheel(root: BuildRoot, rooted: Bench
     made = source(tmp_path, ASKS, requires=["tool"])
     shop = rooted.shop()
     keys = []
-    for place, interpreter in ((shop, ask(environ.interpreter())), (root.enter(shop), own)):
+    rooted_shop = root.enter(shop)
+    assert root.sandbox.root is not None
+    changed = replace(rooted_shop, sandbox=replace(root.sandbox, root=replace(root.sandbox.root, digest="of another")))
+    for place, interpreter in ((shop, ask(environ.interpreter())), (rooted_shop, own), (changed, own)):
         with open_bench(made.facts, made.path, shop=place, interpreter=interpreter) as one:
             keys.append(one.key)
     with open_bench(made.facts, made.path, shop=root.enter(shop), interpreter=own) as one:
         built = one.wheel()
-    assert keys[0] != keys[1]  # what was made in one is not taken for what the other makes
+    assert len(set(keys)) == 3  # what was made in one is not taken for what the other makes
     assert built.record.sandbox == root.sandbox.name
     assert built.record.python == own.label
     assert list(built.record.requires) == ["tool==1.0"]

@@ -98,6 +98,14 @@ def test_links_lead_where_the_kernel_says_that_they_lead_inside(tree: list[tuple
         shutil.rmtree(base)
 
 
+def test_an_absolute_link_deep_in_a_root_starts_at_its_top(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "a" / "b" / "far").symlink_to("/c")
+    (tmp_path / "a" / "b" / "near").symlink_to("../../c")
+    assert within(tmp_path, "a/b/far") == within(tmp_path, "a/b/near") == by_the_kernel(tmp_path, "a/b/far") == tmp_path / "c"
+
+
 def test_what_is_no_folder_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert within(tmp_path, "/file") == tmp_path / "file"
