@@ -402,7 +402,7 @@ def test_work_that_hears_nothing_keeps_nobody_waiting() -> None:
     started = time.monotonic()
     with pytest.raises(Cancelled):
         run([job("deaf"), job("next", "deaf")], deaf, stop=stop)
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < 1.5
     release.set()
     timer.join()
     assert gone()
