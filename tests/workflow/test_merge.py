@@ -280,7 +280,7 @@ def test_several_parts_in_their_order(yard: Yard, mac: Yard) -> None:
 @pytest.mark.parametrize("layout", ["flat", "by-target"])
 def test_the_same_again_touches_nothing(yard: Yard, layout: str) -> None:
     add_app(yard, LINUX, MAC)
-    house = stow(yard, "app", targets=(LINUX, MAC), layout=layout)
+    house = stow(yard, "app", targets=(MAC, LINUX), layout=layout)
     copy = Path(shutil.copytree(house, yard.home / "copy"))
     before = traces(house)
     for part in (house, copy):
@@ -392,16 +392,6 @@ def test_source_archives_come_along(yard: Yard) -> None:
     assert errors(join(yard, yard.wheelhouse, other.wheelhouse)) == ["hash-mismatch"]
 
 
-def test_a_lock_of_other_inputs_is_not_taken_for_ones_own(yard: Yard, mac: Yard) -> None:
-    yard.wheel("here", "1.0")
-    mac.wheel("here", "1.0")
-    house = stow(yard, "here", targets=(LINUX,))
-    join(yard, house, stow(mac, "here<2", targets=(MAC,), output="part"))
-    yard.wheel("here", "2.0")
-    result = yard.build("here", targets=(LINUX, MAC), options=BuildOptions(trial=False, output=house, upgrade=frozenset({"here"})))
-    assert {pin.version for pin in result.manifest.pins} == {"2.0"} if result.manifest else False
-
-
 # --- what contradicts each other -------------------------------------------------------------------------------------------------
 
 
@@ -480,6 +470,21 @@ def test_one_name_for_two_targets_is_an_error_that_says_what_differs(yard: Yard,
     house, part = stow(yard, "app", targets=("service",)), stow(mac, "app", targets=("service",), output="part")
     with pytest.raises(TargetError, match=r"service is one thing in .*wheelhouse and another in .*part: .*floor 2\.28 and 2\.35"):
         join(yard, house, part)
+
+
+def test_one_target_selects_one_set_of_groups(yard: Yard, mac: Yard) -> None:
+    project = '[project]\nname = "mine"\nversion = "1"\ndependencies = ["app"]\n[dependency-groups]\ndocs = ["lib"]\n'
+    folders = []
+    for one, groups in ((yard, []), (mac, ["docs"])):
+        one.wheel("app")
+        one.wheel("lib")
+        one.write(
+            "pyproject.toml", f'{project}[tool.hardtack.targets.service]\nplatform = "linux-x86_64"\npython = "3.12"\ngroups = {groups}\n'
+        )
+        inputs = InputRequest(project_dir=one.project, project=False, build_requirements=False)
+        folders.append(stow(one, targets=("service",), inputs=inputs))
+    with pytest.raises(TargetError, match=r"service selects one thing .* and another .*: selection groups none and docs"):
+        join(yard, *folders)
 
 
 def test_an_exclude_of_one_target_does_not_excuse_anothers_gap(yard: Yard, mac: Yard) -> None:
@@ -619,6 +624,20 @@ def test_a_harmed_first_is_told_too(yard: Yard, parts: tuple[Path, Path], harm: 
     result = join(yard, house, part, output=yard.project / "whole")
     assert {finding.code for finding in result.findings if finding.severity is Severity.ERROR} & codes
     assert not result.passed and not (yard.project / "whole").exists()
+
+
+def test_a_wheel_that_went_bad_behind_its_times_is_not_taken_again(yard: Yard) -> None:
+    """One file in the wheelhouse and the store: after a merge has seen it, the next build fetches it anew."""
+    add_app(yard, LINUX)
+    yard.build("app")
+    wheel = next(yard.wheelhouse.glob("native*.whl"))
+    data, seen = bytearray(wheel.read_bytes()), wheel.stat()
+    data[len(data) // 3] ^= 1
+    with wheel.open("r+b") as stream:
+        stream.write(data)
+    os.utime(wheel, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert errors(join(yard, yard.wheelhouse, yard.wheelhouse))[0] == "hash-mismatch"
+    assert yard.build("app").passed and sound(yard, yard.wheelhouse)
 
 
 def test_a_wheel_said_to_be_built_must_say_how(yard: Yard, parts: tuple[Path, Path]) -> None:
