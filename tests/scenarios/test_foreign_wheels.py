@@ -16,6 +16,7 @@ from tests.scenarios.yard import LINUX, MAC, WINDOWS, Yard, codes, errors, prove
 from tests.support.archives import make_sdist, make_wheel, sha256
 from tests.support.world import add_source
 from tests.wheelhouse.stowing import tree
+from tests.wheelhouse_elf.forge import elf
 
 KEEP = BuildOptions(trial=False, keep_foreign=True)
 LINUX_TAG, MAC_TAG = "cp312-cp312-manylinux_2_17_x86_64", "cp312-cp312-macosx_11_0_arm64"
@@ -234,6 +235,20 @@ def test_a_bad_one_denies_the_proof_and_is_not_kept(yard: Yard) -> None:
     assert {finding.file for finding in result.findings if finding.severity is Severity.ERROR} == {filename}
     kept = build(yard, "app", options=replace(KEEP, keep_incomplete=True))
     assert filename not in listed(kept)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_its_machine_code_is_judged(yard: Yard, asked: bool) -> None:
+    """Its tags promise glibc 2.17, and its code wants 2.38: the target has 2.28."""
+    yard.wheel("app")
+    yard.wheel("native", tag=MAC_TAG)
+    code = elf(versions={"libc.so.6": ["GLIBC_2.38"]}, symbols={"GLIBC_2.38": "strlcpy"})
+    mine = copy_in(yard, "native", tag=LINUX_TAG, files={"native/core.so": code})
+    requirements = ("app", "native") if asked else ("app",)
+    result = build(yard, *requirements)
+    assert errors(result) == ["glibc-floor"]
+    assert next(finding.file for finding in result.findings if finding.code == "glibc-floor") == mine
+    assert [finding.code for finding in build(yard, *requirements).findings].count("glibc-floor") == 1
 
 
 def test_what_is_no_wheels_name_or_a_link_is_found(yard: Yard) -> None:

@@ -22,6 +22,7 @@ from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.wheelhouse.facts import FactsCache, digests, inspect_all
 from hardtack.wheelhouse.layout import PresentFile, file_paths, read_wheelhouse, wheels_in
+from hardtack.wheelhouse.native import judge_native
 from hardtack.workflow.files import source_file, wanted_file
 from hardtack.workflow.making import Made, Ware
 from hardtack.workflow.reading import Job
@@ -172,11 +173,11 @@ def _source_place(entry: PlanEntry) -> str | None:
     return wanted_file(source).place if source is not None else None
 
 
-def kept(manifest: Manifest, foreign: Foreign) -> tuple[Manifest, tuple[Finding, ...]]:
+def kept(manifest: Manifest, foreign: Foreign, facts: Mapping[str, WheelFacts]) -> tuple[Manifest, tuple[Finding, ...]]:
     """The manifest with every foreign wheel that goes with it, for the targets that it fits; and what is to be said of them.
 
     Of two wheels of one version an installer takes the one that fits best, listed or not: a foreign one that would win over what was
-    proven is an error, and so is one that nothing tells from a listed file of the same name.
+    proven is an error, and so is one that nothing tells from a listed file of the same name. ``facts`` of the listed files by sha256.
     """
     findings: list[Finding] = []
     files = {(file.filename, file.sha256): file for file in manifest.files}
@@ -195,10 +196,21 @@ def kept(manifest: Manifest, foreign: Foreign) -> tuple[Manifest, tuple[Finding,
         if not targets:
             findings.append(_misfit(wheel, others, foreign))
             continue
-        files[key] = replace(own, targets=targets) if own is not None else _listed(wheel, targets)
-        if own is None:
+        if own is not None:
+            files[key] = replace(own, targets=targets)
+            continue
+        # What is pinned is judged with all that lies with it; its libraries may come from there too.
+        beside = [(foreign.fits[name].target, (wheel.facts, *_facts_for(name, manifest, facts))) for name in targets]
+        native = [one for one in judge_native(beside) if one.file == wheel.facts.filename]
+        findings += native
+        if not any(one.severity is Severity.ERROR for one in native):
+            files[key] = _listed(wheel, targets)
             findings.append(_unasked(wheel, targets, manifest))
     return replace(manifest, files=tuple(sorted(files.values(), key=lambda file: file.filename))), tuple(findings)
+
+
+def _facts_for(target: str, manifest: Manifest, facts: Mapping[str, WheelFacts]) -> list[WheelFacts]:
+    return [facts[file.sha256] for file in manifest.files if target in file.targets and file.sha256 in facts]
 
 
 def _lying(job: Job) -> tuple[Manifest | None, tuple[PresentFile, ...]]:

@@ -138,7 +138,7 @@ def _make_and_prove(
         stop=stop,
     )
     findings = folded([*findings, *proof.findings])
-    manifest, of_kept = kept(_manifest(job, lock, shelves, made, facts, shelved, findings), foreign)
+    manifest, of_kept = kept(_manifest(job, lock, shelves, made, facts, shelved, findings), foreign, facts)
     findings += of_kept
     facts |= {wheel.facts.sha256: wheel.facts for wheel in foreign.wheels}
     by_path = {file.path: facts[file.sha256] for file in manifest.files}

@@ -69,7 +69,7 @@ def verify(
         *_foreign(manifest),
     ]
     shelves = [_shelf(target, manifest, folder, found) for target in targets]
-    findings += judge_native([(shelf.target, tuple(shelf.facts.values())) for shelf in shelves])
+    findings += judge_native([(shelf.target, _lying_for(shelf.target.name, files, found)) for shelf in shelves])
     proof = prove(
         shelves,
         roots=manifest.roots,
@@ -133,6 +133,12 @@ def _distrust(folder: Path, files: Sequence[ManifestFile], found: Mapping[str, W
     for file in files:
         if (answer := found.get(file.path)) is not None and answer.sha256 != file.sha256:
             store.doubt(file.sha256)
+
+
+def _lying_for(target: str, files: Sequence[ManifestFile], found: Mapping[str, WheelFacts | BadWheel]) -> tuple[WheelFacts, ...]:
+    """Every wheel that is listed for a target, pinned or not."""
+    answers = (found.get(file.path) for file in files if target in file.targets)
+    return tuple(answer for answer in answers if isinstance(answer, WheelFacts))
 
 
 def _foreign(manifest: Manifest) -> list[Finding]:
