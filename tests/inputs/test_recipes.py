@@ -151,6 +151,16 @@ class TestBuildConstraints:
         assert used["build.txt"] == "build constraints"
         assert used["more.txt"].startswith("build constraints; named in build.txt:2")
 
+    def test_what_the_project_is_built_with_is_installed_as_it_was(self, tmp_path: Path) -> None:
+        system = '[build-system]\nrequires = ["Setup_Tools>60", "wheel"]\n'
+        constraints = 'build-constraints = ["setup-tools<80", "other<1", "wheel @ https://e.org/wheel-1-py3-none-any.whl"]\n'
+        found = read(tmp_path, {"pyproject.toml": PROJECT + system, "hardtack.toml": constraints})
+        assert [str(root.requirement) for root in found.build_roots] == ["Setup_Tools>60", "wheel", "setup-tools<80"]
+        assert {root.scope for root in found.build_roots} == {"development"}
+        assert set(found.build_roots) <= set(found.roots)
+        assert str(found.build_roots[2].origin) == "hardtack.toml: build-constraints"
+        assert len(found.build_constraints) == 3
+
     def test_they_ask_for_nothing(self, tmp_path: Path) -> None:
         told = failure(tmp_path, {"requirements.txt": "six", "b.txt": "-r r2.txt", "r2.txt": "wheel"}, build_constraint_files=("b.txt",))
         assert "r2.txt:1" in told and "asks for nothing" in told

@@ -12,6 +12,7 @@ import pytest
 from hardtack import BuildOptions, InputRequest
 from tests.scenarios.yard import Yard, errors, proven
 from tests.support.archives import make_sdist
+from tests.support.repositories import write_project
 
 BACKEND = """
 import base64, hashlib, importlib.metadata, json, os, shutil, zipfile
@@ -149,3 +150,16 @@ def test_a_build_ends_at_its_limit(yard: Yard) -> None:
     assert not result.passed
     told = " ".join(finding.message for finding in result.findings)
     assert errors(result) and "longer than 1.5 s" in told
+
+
+def test_what_builds_the_project_lies_beside_it_in_the_version_that_built_it(yard: Yard) -> None:
+    helpers(yard)
+    write_project(yard.project, "proj", dependencies=[], requires=["helper"])
+    inputs = InputRequest(project_dir=yard.project, build_constraint_files=(yard.write("limits.txt", "helper<2\n"),))
+    result = yard.build(inputs=inputs)
+    proven(result)
+    assert yard.files() == {"proj-1.0-py3-none-any.whl", "helper-1.0-py3-none-any.whl"}
+    assert result.manifest is not None
+    record = next(file.build for file in result.manifest.files if file.name == "proj")
+    assert record is not None
+    assert list(record.requires) == ["helper==1.0"]

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from hardtack.errors import InputError
 from hardtack.inputs.pyproject import Project, read_tables
 from hardtack.inputs.requirements_file import RequirementsFiles, read_requirements_files
 from hardtack.inputs.text import raise_together, read_toml
+from hardtack.model.requirements import RootRequirement
 
 # What of [tool.uv] holds for every build, and what is needed to understand it.
 _OF_BUILDING = (
@@ -46,6 +49,17 @@ def read_build_constraints(
         names = ", ".join(dict.fromkeys(file.path.name for file in found))
         kept = replace(kept, notes=(*kept.notes, f"{names}: options in a file of build constraints do nothing"))
     return kept
+
+
+def narrowed(roots: Sequence[RootRequirement], constraints: Sequence[RootRequirement]) -> tuple[RootRequirement, ...]:
+    """What a build requires, and each constraint on it as one more requirement: installed beside the project, it is what the build had."""
+    names = {canonicalize_name(root.requirement.name) for root in roots}
+    more = [
+        replace(one, scope="development")
+        for one in constraints
+        if canonicalize_name(one.requirement.name) in names and one.requirement.url is None
+    ]
+    return (*roots, *more)
 
 
 def read_settings(folder: Path) -> Project:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from hardtack.errors import InputError
-from hardtack.inputs.building import read_beside_lock, read_build_constraints, read_settings
+from hardtack.inputs.building import narrowed, read_beside_lock, read_build_constraints, read_settings
 from hardtack.inputs.configuration import Configuration
 from hardtack.inputs.detect import Detected, compiled_from, counterpart, detect, is_pylock, scope_of
 from hardtack.inputs.pyproject import Project, read_pyproject
@@ -365,11 +365,11 @@ def _project_roots(inputs: _Inputs, request: InputRequest) -> tuple[RootRequirem
     return tuple(RootRequirement(requirement=Requirement(text), origin=origin, path=place, extra=extra) for text, extra in texts)
 
 
-def _build_roots(inputs: _Inputs, request: InputRequest) -> tuple[RootRequirement, ...]:
+def _build_roots(inputs: _Inputs, request: InputRequest, constraints: Sequence[RootRequirement]) -> tuple[RootRequirement, ...]:
     project = inputs.whole
     if project is None or not project.is_package or not request.build_requirements or "development" not in request.sets:
         return ()
-    return project.build_requires
+    return narrowed(project.build_requires, constraints)
 
 
 def _check_something(inputs: _Inputs, read: RequirementsFiles, request: InputRequest) -> None:
@@ -423,7 +423,12 @@ def _joined(
     selected_extras = _select("extra", request.extras, configuration.extras, request.all_extras, extras, frozenset(), errors)
     selected_groups = _select("group", request.groups, configuration.groups, request.all_groups, groups, defaults, errors)
     raise_together(errors)
-    own, tools = _project_roots(inputs, request), _build_roots(inputs, request)
+    build_constraints = (
+        *(root for project in building for root in project.build_constraints),
+        *_stated(configuration, "build_constraints", configuration.build_constraints),
+        *constraints_of_builds.constraints,
+    )
+    own, tools = _project_roots(inputs, request), _build_roots(inputs, request, build_constraints)
     roots = [*(root for project in projects for root in project.roots), *read.roots, *inputs.roots, *own, *tools]
     if "runtime" not in request.sets:
         selected_extras = frozenset()
@@ -443,11 +448,7 @@ def _joined(
             *_stated(configuration, "overrides", configuration.overrides),
         ),
         excludes=tuple(dict.fromkeys([*(name for project in projects for name in project.excludes), *configuration.excludes])),
-        build_constraints=(
-            *(root for project in building for root in project.build_constraints),
-            *_stated(configuration, "build_constraints", configuration.build_constraints),
-            *constraints_of_builds.constraints,
-        ),
+        build_constraints=build_constraints,
         formats=FormatControl(
             no_binary=_union([read.formats.no_binary, configuration.no_binary, *(project.formats.no_binary for project in building)]),
             only_binary=_union(

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hardtack.errors import IndexFault, LockError, StaleLock
+from hardtack.inputs.building import narrowed
 from hardtack.locking.lock import locked_roots
 from hardtack.locking.resolver import KnownMetadata
 from hardtack.model.lock import Lock, LockedPackage, Source
@@ -55,7 +56,9 @@ def with_dynamic_build_requirements(requirements: Requirements, yard: Yard, repo
         return requirements
     stated = requirements.build_roots[0]
     origin = replace(stated.origin, key=f"{stated.origin.key}, asked of its backend")
-    roots = tuple(replace(stated, requirement=requirement, origin=origin) for requirement in asked)
+    known = set(requirements.build_roots)
+    roots = narrowed([replace(stated, requirement=requirement, origin=origin) for requirement in asked], requirements.build_constraints)
+    roots = tuple(root for root in roots if root not in known)
     return replace(requirements, roots=(*requirements.roots, *roots), build_roots=(*requirements.build_roots, *roots))
 
 
