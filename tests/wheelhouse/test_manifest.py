@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hardtack.errors import InputError
 from hardtack.model.lock import LockedRoot, Skew, Waiver
-from hardtack.model.manifest import BuildRecord, Manifest, ManifestFile, Pin
+from hardtack.model.manifest import BuildRecord, Manifest, ManifestFile, ManifestSource, Pin, SourceOrigin
 from hardtack.wheelhouse.manifest import read_manifest, write_manifest
 
 DIGEST = "ab" * 32
@@ -41,6 +41,18 @@ FILE = ManifestFile(
     hash_source="first-seen",
     build=BUILD,
 )
+SOURCE = ManifestSource(
+    filename="a-1.0.tar.gz",
+    path="sdists/a-1.0.tar.gz",
+    sha256=DIGEST,
+    size=4,
+    name="a",
+    version="1.0",
+    origin="built",
+    hash_source="first-seen",
+    requires_python=">=3.8",
+    made_of=SourceOrigin(kind="git", location="https://h/a.git", commit="c" * 40, state="clean"),
+)
 FULL = Manifest(
     layout="flat",
     targets={"t1": {"python": "3.12", "floor": [2, 28], "free-threaded": False, "none": None}, "t2": {}},
@@ -54,6 +66,7 @@ FULL = Manifest(
     gaps=({"code": "missing", "package": "é\u2028"},),
     generated=(("simple/index.html", DIGEST),),
     leftovers=(("old.txt", DIGEST),),
+    sources=(SOURCE,),
 )
 
 words = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -106,7 +119,7 @@ def test_the_bytes_are_readable_and_ordered() -> None:
     assert list(document["files"][0]["build"]["requires"]) == ["a==1", "z==1"]
     assert document["files"][0]["build"]["config"] == {"--option": ["b", "a"], "editable_mode": ["strict"]}
     assert list(document["files"][0]["build"]["variables"]) == ["A", "Z"]
-    assert sum(line.startswith('    {"filename"') for line in text.splitlines()) == 1
+    assert sum(line.startswith('    {"filename"') for line in text.splitlines()) == 2  # the wheel, the source archive
 
 
 def _changed(*keys: Any, value: Any) -> bytes:
@@ -152,6 +165,15 @@ def _changed(*keys: Any, value: Any) -> bytes:
         (_changed("files", 0, "build", "config", value="a"), "w: files[0].build.config"),
         (_changed("files", 0, "build", "variables", value={"A": None}), "w: files[0].build.variables.A"),
         (_changed("files", 0, "build", "programs", value="git"), "w: files[0].build.programs"),
+        (_changed("sources", value={}), "w: sources"),
+        (_changed("sources", 0, "path", value="sdists/../a-1.0.tar.gz"), "w: sources[0].path"),
+        (_changed("sources", 0, "path", value="a-1.0.tar.gz"), "w: sources[0].path"),
+        (_changed("sources", 0, "path", value="sdists/b-1.0.tar.gz"), "w: sources[0].path"),
+        (_changed("sources", 0, "filename", value="simple/index.html"), "w: sources[0].filename"),
+        (_changed("sources", 0, "sha256", value="0"), "w: sources[0].sha256"),
+        (_changed("sources", 0, "size", value="4"), "w: sources[0].size"),
+        (_changed("sources", 0, "hash-source", value="rumour"), "w: sources[0].hash-source"),
+        (_changed("sources", 0, "requires-python", value=3), "w: sources[0].requires-python"),
         (_changed("pins", 0, "marker", value=3), "w: pins[0].marker"),
         (_changed("waivers", 0, "kind", value="wish"), "w: waivers[0].kind"),
         (_changed("skews", 0, "versions", value=[["1.0"]]), "w: skews[0].versions"),
