@@ -320,6 +320,29 @@ def test_private_symbols_break_a_promise_and_deny_no_target(tmp_path: Path) -> N
     assert told("py312-linux-x86_64", newest) == [("glibc-floor", "error", "newest")]
 
 
+def test_what_no_loader_could_load_is_told(tmp_path: Path) -> None:
+    cut = wheel(tmp_path, "user", {f"user/{MODULE}": elf()[:-8], "user/b.so": elf()})
+    [only] = judge_native([(parse_target("py312-linux-x86_64"), (cut,))])
+    assert (only.code, only.severity) == ("broken-code", Severity.WARNING)
+    assert MODULE in only.message
+
+
+def test_names_that_overlap_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """Sixteen thousand versions, each the same four thousand characters: a small file that says sixty megabytes."""
+    name = "G" * 4000
+    greedy = elf(versions={"libc.so.6": [name] * 3 + [f"{n}{name}" for n in range(200)]})
+    assert len(greedy) < 1 << 20
+    offsets = elf(needed=["x" * 4000] * 300)
+    for data in (greedy + bytes(1), offsets):
+        found = native(tmp_path, {"a.so": data})
+        assert sum(len(need.version) for member in found.members for need in member.elf.versions) <= 1 << 20
+        assert sum(len(library) for member in found.members for library in member.elf.needed) <= 1 << 20
+    assert [reason for _, reason in native(tmp_path, {"a.so": offsets}).broken] == ["its names have more than 1048576 characters"]
+    many = native(tmp_path, {f"{n}.so": elf(needed=["x" * 4000] * 200) for n in range(60)})
+    assert 20 < len(many.members) < 60
+    assert {reason for _, reason in many.broken} == {"the ELF files before it have too many names"}
+
+
 def test_judging_a_wheel_reads_its_machine_code_on_the_way(tmp_path: Path) -> None:
     facts = wheel(tmp_path, "user", {f"user/{MODULE}": glibc("GLIBC_2.14", memcpy="GLIBC_2.14"), "user/x.so": b"\x7fELF" + bytes(99)})
     assert facts.native == wheel_floor(tmp_path / facts.filename).code

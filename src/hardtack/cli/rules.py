@@ -23,6 +23,12 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "ask its maker, or take another version",
         ),
     ),
+    "broken-code": (
+        (
+            "(warning) a file begins as ELF files do, and is cut off or contradicts itself: no loader could load it, and what it needs is not told",
+            "take another file; if it is data that nobody loads, nothing",
+        ),
+    ),
     "build": (
         (
             "a hook of its backend failed, or was ended at a limit",
@@ -33,6 +39,12 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "what it needs to be built cannot be had, is not sound, is not locked, or cannot be put into one environment",
             "as told; `--build-constraint` chooses another version of it",
+        ),
+    ),
+    "build-root": (
+        (
+            "the folder that was given as build root is no unpacked system, no Python runs in it, or there is no bubblewrap to enter it",
+            "as told; [compiled](compiled.md) says where roots come from",
         ),
     ),
     "conflict": (
@@ -98,7 +110,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
     "glibc-floor": (
         (
             "what was built here needs symbols newer than the target's glibc",
-            "build on a system as old as the target",
+            "build in a root (`--build-root`) or on a system as old as the target",
         ),
         (
             "a file needs symbols newer than the target's glibc, whatever the tags say. As a warning: no target suffers, but the tag promises too much; or a wheel for every system brings such a file",

@@ -25,6 +25,7 @@ _LIBRARIES = 4_096
 _VERSIONS = 16_384
 _SYMBOLS = 4_000_000
 _TEXT = 4_096
+_NAMES = 1 << 20  # characters of all names of one file: they may overlap, and be said again and again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +164,19 @@ def _read(file: _File) -> ElfFacts:
         return ElfFacts(machine=machine, bits=bits, interpreter=interpreter)
     strings = file.place(dynamic[_STRTAB][0]) if _STRTAB in dynamic else None
 
+    room = _NAMES
+
     def text(offset: int) -> str:
+        nonlocal room
         if strings is None:
             raise _Broken("its dynamic segment has no table of names")
         if _STRSZ in dynamic and offset >= dynamic[_STRSZ][0]:
             raise _Broken(f"a name lies at byte {offset} of its table of names, which has {dynamic[_STRSZ][0]}")
-        return file.text(strings + offset)
+        name = file.text(strings + offset)
+        room -= len(name)
+        if room < 0:
+            raise _Broken(f"its names have more than {_NAMES} characters")
+        return name
 
     if len(dynamic.get(_NEEDED, ())) > _LIBRARIES:
         raise _Broken(f"it needs {len(dynamic[_NEEDED])} libraries")

@@ -12,6 +12,7 @@ _SMALLEST = 52  # bytes of the smallest ELF header
 # A file of this size is kept whole; of a larger one the head, where linkers put what the loader reads, and the tail, where patchelf does.
 _WHOLE = 48 << 20
 _HEAD, _TAIL = 32 << 20, 16 << 20
+_ROOM = 32 << 20  # characters of all names in the ELF files of one archive
 # Where that was not enough the member is unpacked again, for a stretch around what was missed, so many times at most.
 _AGAIN = 6
 _BEFORE, _AFTER = 1 << 20, 24 << 20
@@ -34,6 +35,7 @@ class ElfMembers:
         self.found: list[tuple[str, ElfFacts]] = []
         self.broken: list[tuple[str, str]] = []
         self.others: list[tuple[str, str]] = []
+        self._room = _ROOM
 
     def wants(self, name: str, size: int) -> bool:
         """True if a member of this name and size could be machine code."""
@@ -56,11 +58,12 @@ class ElfMembers:
                         kept = None
             yield piece
         if kept is not None and told:
-            facts = _read(kept, source)
+            facts = _read(kept, source) if self._room > 0 else BadElf(reason="the ELF files before it have too many names")
             if isinstance(facts, BadElf):
                 self.broken.append((name, facts.reason))
             else:
                 self.found.append((name, facts))
+                self._room -= _length(facts)
 
     def _begins_as_elf(self, name: str, kept: _Kept) -> bool:
         kept.seek(0)
@@ -78,6 +81,13 @@ def _read(kept: _Kept, source: _Source) -> ElfFacts | BadElf:
         except _Missed as missed:
             kept.add_range(max(0, missed.offset - _BEFORE), missed.offset + missed.length + _AFTER, source())
     return BadElf(reason="what the loader reads of it is strewn over the file")
+
+
+def _length(facts: ElfFacts) -> int:
+    """The characters of all that it says."""
+    names = [*facts.needed, *facts.rpath, facts.soname or "", facts.interpreter or ""]
+    names += [name for need in facts.versions for name in (need.library, need.version, need.symbol or "")]
+    return sum(map(len, names))
 
 
 class _Missed(Exception):

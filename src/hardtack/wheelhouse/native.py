@@ -235,8 +235,8 @@ def check_native(
     """Findings on a wheel that serves ``targets``, told by its files: a newer system needed than a target is, or libraries nobody gives.
 
     An error for each target whose floor is too low; a warning where its tags promise more than is true, and no target suffers from it.
-    Weak symbols are no need: loading goes on without them. ``gives``: by a target's name, the (machine, library) that wheels bring there.
-    Without targets the tags' own promises are judged.
+    Weak symbols are no need: loading goes on without them. What cannot be read as ELF is a warning. ``gives``: by a target's name, the
+    (machine, library) that wheels bring there. Without targets the tags' own promises are judged.
     """
 
     def found(code: str, severity: Severity, message: str, hint: str, target: Target | None = None) -> Finding:
@@ -253,6 +253,11 @@ def check_native(
 
     findings: list[Finding] = []
     pure = all(tag.platform == "any" for tag in tags)
+    if code.broken:
+        shown = "; ".join(f"{name}: {reason}" for name, reason in code.broken[:4])
+        more = f"; and {len(code.broken) - 4} more" if len(code.broken) > 4 else ""
+        message = f"{file} has what begins as ELF files do and is none that a loader could load: {shown}{more}"
+        findings.append(found("broken-code", Severity.WARNING, message, "what needs it cannot be imported or started: take another file"))
     for target in targets:
         ours = target.platform
         if ours.os != "linux":
