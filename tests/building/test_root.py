@@ -27,6 +27,7 @@ from hardtack.building.sandbox import Landlock, Sandbox, Unconfined, find_sandbo
 from hardtack.building.sandbox_bubblewrap import Bubblewrap
 from hardtack.building.sandbox_launch import Limits, Mount
 from hardtack.building.workshop import Tool
+from hardtack.errors import BuildFault
 from hardtack.reporting import Reporter
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
@@ -338,6 +339,16 @@ def test_a_build_in_the_root_from_source_to_wheel(root: BuildRoot, rooted: Bench
     assert path == "/build/env/bin:/build/tools"
     assert set(top) == {"bin", "build", "dev", "etc", "lib", "lib64", "opt", "proc", "tmp", "usr"}
     assert sorted(tools) == ["cat", "ls", "sh", "sleep", "true"]
+
+
+def test_what_a_failed_build_lacks_is_lacking_in_the_root(root: BuildRoot, rooted: Bench, tmp_path: Path) -> None:
+    failing = "\ndef build_wheel(*_):\n    print('x.c:1:10: fatal error: ffi.h: No such file or directory')\n    raise SystemExit(1)\n"
+    made = source(tmp_path, failing)
+    own = next(one for one in root.interpreters if not one.roots)
+    with open_bench(made.facts, made.path, shop=root.enter(rooted.shop()), interpreter=own) as one:  # noqa: SIM117 (what raises)
+        with pytest.raises(BuildFault) as failed:
+            one.wheel()
+    assert str(failed.value.hint).startswith(f"in the build root ({root.label}): ")
 
 
 def test_a_repairer_is_run_in_the_root_or_not_at_all(root: BuildRoot, rooted: Bench, tmp_path: Path) -> None:

@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 from packaging.requirements import InvalidRequirement, Requirement
 
 from hardtack.building.contained import run_contained
-from hardtack.building.environment import BuildEnvironment
+from hardtack.building.environment import BuildEnvironment, Environments
 from hardtack.building.faults import BadBackend as BadBackend
 from hardtack.building.faults import WrongWheel as WrongWheel
 from hardtack.building.hint import hint_for
 from hardtack.building.interpreter import Interpreter, folders
 from hardtack.building.sandbox_launch import Mount
-from hardtack.building.sandbox_system import declare_tools
 from hardtack.building.workshop import Workshop
 from hardtack.errors import BuildFault
 from hardtack.model.recipe import Recipe
@@ -69,6 +68,7 @@ class Backend:
         tree: SourceTree,
         *,
         shop: Workshop,
+        environments: Environments,
         interpreter: Interpreter,
         recipe: Recipe,
         work: Path,
@@ -93,10 +93,10 @@ class Backend:
         self._shared = work / "shm"
         for folder in (self.output, self.metadata, self._home, self._temporary, self._shared):
             folder.mkdir(parents=True)
-        self._tools = work / "tools"
+        self._tools: Path | None = None
         if os.name != "nt":
             root = self._sandbox.root
-            declare_tools(self._tools, (*programs, *recipe.tools), root=root.folder if root is not None else None)
+            self._tools = environments.programs((*programs, *recipe.tools), root=root.folder if root is not None else None)
 
     def use(self, environment: BuildEnvironment) -> None:
         """Run the next hooks in this environment."""
@@ -231,7 +231,7 @@ class Backend:
             # Here too, for what asks nobody; on a disk, where it is counted.
             Mount(host=self._temporary, inside="/tmp", writable=True),  # noqa: S108
             Mount(host=self._shared, inside="/dev/shm", writable=True),  # noqa: S108
-            *([Mount(host=self._tools, inside=_TOOLS)] if os.name != "nt" else []),
+            *([Mount(host=self._tools, inside=_TOOLS)] if self._tools is not None else []),
             Mount(host=self._environment.folder, inside=_ENVIRONMENT),
             *(Mount(host=folder, inside=str(folder)) for folder in folders(self._interpreter)),
         ]
@@ -244,7 +244,7 @@ class Backend:
         home = self._sandbox.inside(self._home, mounts)
         temporary = self._sandbox.inside(self._temporary, mounts)
         scripts = self._sandbox.inside(self._environment.python.parent, mounts)
-        path = scripts if os.name == "nt" else f"{scripts}:{self._sandbox.inside(self._tools, mounts)}"
+        path = scripts if self._tools is None else f"{scripts}:{self._sandbox.inside(self._tools, mounts)}"
         return {
             "PATH": path,
             "HOME": home,
@@ -253,7 +253,7 @@ class Backend:
             "TEMP": temporary,
             "TMP": temporary,
             "LC_ALL": "C.UTF-8",
-            "TZ": "UTC",
+            "TZ": self._shop.zone,
             "SOURCE_DATE_EPOCH": str(self._shop.source_date_epoch),
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -276,10 +276,13 @@ class Backend:
 
     def _failed(self, reason: str) -> BuildFault:
         tail = read_tail(self.log)
+        hint = hint_for(tail, package=self._tree.facts.name)
+        if hint is not None and self._sandbox.root is not None:
+            hint = f"in the build root ({self._sandbox.root.label}): {hint}"
         return BuildFault(
             f"{reason}; the last lines of its log ({self._kept_log}):\n{_indented(tail)}",
             where=self._where,
-            hint=hint_for(tail, package=self._tree.facts.name),
+            hint=hint,
         )
 
 

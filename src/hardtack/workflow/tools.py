@@ -261,7 +261,8 @@ def target_of(interpreter: Interpreter) -> Target:
             os=interpreter.os,  # type: ignore[arg-type]
             arch=interpreter.arch,
             libc=interpreter.libc,  # type: ignore[arg-type]
-            floor=interpreter.libc_version,
+            # Musl does not tell, and every one since 2019 is a 1.2.
+            floor=(1, 2) if interpreter.libc == "musl" else interpreter.libc_version,
             plain_linux=True,
         ),
         free_threaded=interpreter.free_threaded,
