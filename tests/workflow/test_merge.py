@@ -368,13 +368,18 @@ def test_wheels_copied_in_by_hand_stay_and_those_of_parts_fill_gaps_alone(yard: 
     assert installs(yard, house, MAC) == {"app-1.0", "native-2.0"} and sound(yard, house)
 
 
-def test_a_better_wheel_for_someone_else_is_told(yard: Yard, mac: Yard) -> None:
+@pytest.mark.parametrize("built", [False, True])
+def test_a_better_wheel_for_someone_else_is_told(yard: Yard, mac: Yard, built: bool) -> None:
     """Where all lies together, pip on 3.13 takes the abi3 wheel that was meant for 3.12: the pure one that was proven is not what comes."""
-    yard.wheel("native", "2.0", tag="cp312-abi3-manylinux_2_17_x86_64")
-    mac.wheel("native", "2.0")
-    house = stow(yard, "native", targets=(LINUX,))
-    result = join(yard, house, stow(mac, "native", targets=("py313-linux-x86_64",), output="part"))
-    assert errors(result) and set(errors(result)) == {"downgraded"}
+    yard.wheel("fromsource", tag="cp312-abi3-manylinux_2_17_x86_64")
+    if built:
+        a_source(mac)
+    else:
+        mac.wheel("fromsource")
+    house = stow(yard, "fromsource", targets=(LINUX,))
+    before = contents(house)
+    result = join(yard, house, stow(mac, "fromsource", targets=("py313-linux-x86_64",), output="part"))
+    assert errors(result) == ["downgraded"] and contents(house) == before
 
 
 def test_source_archives_come_along(yard: Yard) -> None:

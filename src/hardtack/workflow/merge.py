@@ -105,12 +105,12 @@ def merge(
     draft = manifest_of(whole, pieces[0].manifest.layout, ())
     facts = _facts(whole)
     paths = {digest: reading.store.path(digest) for digest in facts}
+    built = {file.filename for file in draft.files if file.build is not None}
     findings = [
         *reading.findings,
         *whole.findings,
         *unfit,
-        *check_downgrades(draft.pins, whole.lock, whole.targets, built={file.filename for file in draft.files if file.build is not None}),
-        *check_rivals(draft, whole.targets),
+        *dict.fromkeys((*check_downgrades(draft.pins, whole.lock, whole.targets, built=built), *check_rivals(draft, whole.targets))),
         *note_skews(draft.pins, whole.lock.skews),
     ]
     uv = find_uv(cache, variables, offline=True)
