@@ -10,9 +10,10 @@ import pytest
 
 from hardtack.errors import UsageError
 from hardtack.inputs.read import InputRequest
+from hardtack.model.lock import Lock, LockedBuild, LockedPackage
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
-from hardtack.workflow.reading import Job, read_job
+from hardtack.workflow.reading import Job, read_job, warn_of_strangers
 from hardtack.workflow.receipt import receipt_key
 from hardtack.workflow.request import BuildOptions, Request
 
@@ -162,3 +163,18 @@ def test_flags_beat_the_configuration(tmp_path: Path) -> None:
     found = job(tmp_path, options=BuildOptions(build_jobs=5), settings="build-jobs = 2")
     assert found.options.build_jobs == 5
     assert job(tmp_path, settings="build-jobs = 2").options.build_jobs == 2
+
+
+def test_a_setting_for_a_package_that_is_not_there_is_told(tmp_path: Path) -> None:
+    class Listening(Reporter):
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        def warning(self, message: str, *, hint: str | None = None) -> None:
+            self.told.append(message)
+
+    found = job(tmp_path, config_settings=("six:a=1", "tool:a=1", "Typo:a=1", "cmake.define.X:BOOL=ON", ":k:l=1", "m=1"))
+    build = LockedBuild(environment="", requires=(), packages=(LockedPackage(name="tool", version=None),))
+    listening = Listening()
+    warn_of_strangers(found, Lock(packages=(LockedPackage(name="six", version=None),), builds=(build,)), listening)
+    assert [message.split()[1] for message in listening.told] == ["cmake-define-x:...", "typo:..."]

@@ -15,7 +15,7 @@ from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
 from hardtack.targets.catalog import describe
-from hardtack.workflow.reading import Job, read_job
+from hardtack.workflow.reading import Job, read_job, warn_of_strangers
 from hardtack.workflow.receipt import finding_of, keep_lock, recall_lock, receipt_key
 from hardtack.workflow.request import BuildOptions, Request
 
@@ -118,6 +118,7 @@ def lock(
     ):
         chosen = choose(yard, reporter=reporter, stop=stop, remembered=path)
         yard.choose(chosen.lock)
+        warn_of_strangers(job, chosen.lock, reporter)
         found = chosen.lock if chosen.obeyed else _with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
         planned = plan(found, job.targets, Policy(formats=job.formats))
         findings = [

@@ -29,7 +29,7 @@ from hardtack.workflow.gaps import gap_findings
 from hardtack.workflow.making import Made, Ware, make
 from hardtack.workflow.outcome import BuildResult
 from hardtack.workflow.proving import Shelf, prove
-from hardtack.workflow.reading import Job
+from hardtack.workflow.reading import Job, warn_of_strangers
 from hardtack.workflow.receipt import Receipt, keep
 from hardtack.workflow.sdists import Shelved, shelve_sdists, with_sdist_digests
 from hardtack.workflow.stowing import folded, put_in_place
@@ -53,6 +53,7 @@ def provision(job: Job, *, key: str, reporter: Reporter, stop: Cancellation) -> 
     ):
         chosen = choose(yard, reporter=reporter, stop=stop, remembered=job.output / "pylock.toml")
         yard.choose(chosen.lock)
+        warn_of_strangers(job, chosen.lock, reporter)
         reporter.stage("planning")
         policy = Policy(formats=job.formats, require_stated_hashes=job.options.require_stated_hashes)
         planned = plan(chosen.lock, job.targets, policy)

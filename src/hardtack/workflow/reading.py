@@ -22,6 +22,8 @@ from hardtack.indexing.credentials import Credentials
 from hardtack.indexing.settings import IndexSettings, read_settings
 from hardtack.inputs.configuration import Configuration, read_configuration
 from hardtack.inputs.read import InputRequest, read_inputs
+from hardtack.inputs.recipes import read_named_setting
+from hardtack.model.lock import Lock
 from hardtack.model.recipe import Recipe
 from hardtack.model.requirements import FormatControl, FoundInput, IndexPin, Requirements, RootRequirement
 from hardtack.model.target import Selection, Target
@@ -293,6 +295,17 @@ def _build_system(root: Path | None, said: str) -> SystemRoot | None:
         return read_root(root)
     except BadRoot as error:
         raise UsageError(error.reason, where=f"{said}: {error.where}", hint=error.hint) from None
+
+
+def warn_of_strangers(job: Job, lock: Lock, reporter: Reporter) -> None:
+    """Say which packages -C names that the lock does not have: a mistake in a name would leave a build as it is without a word."""
+    known = {package.name for build in lock.builds for package in build.packages} | {package.name for package in lock.packages}
+    named = {read_named_setting(text)[0] for text in job.inputs.config_settings}
+    for name in sorted(name for name in named if name is not None and name not in known):
+        reporter.warning(
+            f"-C {name}:... is for a package that is not locked here; it counts only if a build asks for {name}",
+            hint="a key that has a colon of its own is written -C :KEY=VALUE",
+        )
 
 
 def _formats(request: Request, requirements: Requirements) -> FormatControl:
