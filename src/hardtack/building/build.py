@@ -298,6 +298,7 @@ class _Hooks:
             backend = Backend(
                 tree,
                 shop=self.shop,
+                environments=self._environments,
                 interpreter=self.interpreter,
                 recipe=self.given.recipe,
                 work=room,

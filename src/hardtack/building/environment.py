@@ -6,7 +6,8 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from hardtack.building.faults import BuildRequirementFault as BuildRequirementFa
 from hardtack.building.interpreter import Interpreter
 from hardtack.building.root_environment import furnish
 from hardtack.building.sandbox_launch import Sandbox
+from hardtack.building.sandbox_system import declare_tools
 from hardtack.building.workshop import Tool, Workshop
 from hardtack.errors import BuildFault
 from hardtack.system.cancellation import Cancellation
@@ -84,7 +86,7 @@ class Environments:
     """The build environments of one run, in a folder of their own that is gone when the block ends.
 
     Each is made once, for all the builds that have the same interpreter and the same tools, which see it read-only where there is a
-    sandbox. For any thread.
+    sandbox; so is each folder of declared programs. For any thread.
     """
 
     def __init__(self, shop: Workshop) -> None:
@@ -93,6 +95,7 @@ class Environments:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._made: dict[str, BuildEnvironment] = {}
+        self._declared: dict[str, Path] = {}
 
     def __enter__(self) -> Environments:
         return self
@@ -101,6 +104,7 @@ class Environments:
         with self._lock:
             folder, self._folder = self._folder, None
             self._made.clear()
+            self._declared.clear()
         if folder is not None:
             remove(folder)
 
@@ -110,7 +114,31 @@ class Environments:
         That of an interpreter of a build root is made by itself, in ``sandbox`` (by default the workshop's).
         """
         parts = [str(interpreter.root), str(interpreter.executable), *sorted(f"{tool.filename} {tool.sha256}" for tool in tools)]
-        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        with self._alone(parts) as folder:
+            found = self._made.get(folder.name)
+            if found is None:
+                remove(folder)
+                uv, stop = self._shop.uv, self._shop.stop
+                if interpreter.root is not None:
+                    found = _in_root(tools, interpreter=interpreter, sandbox=sandbox or self._shop.sandbox, folder=folder, stop=stop)
+                else:
+                    found = build_environment(tools, python=interpreter.executable, uv=uv, folder=folder, stop=stop)
+                self._made[folder.name] = found
+            return found
+
+    def programs(self, names: Sequence[str], *, root: Path | None = None) -> Path:
+        """A folder with what every build may call, and these programs besides; of the unpacked system in ``root``, if there is one."""
+        with self._alone(["programs", str(root), *sorted(set(names))]) as folder:
+            if folder.name not in self._declared:
+                remove(folder)
+                declare_tools(folder, names, root=root)
+                self._declared[folder.name] = folder
+            return folder
+
+    @contextmanager
+    def _alone(self, parts: Sequence[str]) -> Iterator[Path]:
+        """The folder of what these parts tell, which nobody else makes meanwhile."""
+        key = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         with self._lock:
             if self._folder is None:
                 self._shop.work.mkdir(parents=True, exist_ok=True)
@@ -120,16 +148,7 @@ class Environments:
         # While it is in use it is young, whatever another run's sweep thinks of a folder that was made yesterday.
         os.utime(folder)
         with own:
-            found = self._made.get(key)
-            if found is None:
-                remove(folder / key)
-                own_folder, uv, stop = folder / key, self._shop.uv, self._shop.stop
-                if interpreter.root is not None:
-                    found = _in_root(tools, interpreter=interpreter, sandbox=sandbox or self._shop.sandbox, folder=own_folder, stop=stop)
-                else:
-                    found = build_environment(tools, python=interpreter.executable, uv=uv, folder=own_folder, stop=stop)
-                self._made[key] = found
-            return found
+            yield folder / key
 
 
 def _pin(tool: Tool) -> str:

@@ -333,6 +333,7 @@ class _Making:
         self._backend = Backend(
             SourceTree(path=room.path, facts=system, root=room.root),
             shop=shop,
+            environments=environments,
             interpreter=self._interpreter,
             recipe=recipe,
             work=self._inner,
