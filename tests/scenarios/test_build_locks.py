@@ -160,3 +160,40 @@ def test_a_tool_without_a_wheel_is_built_first(yard: Yard) -> None:
     builds = {build.requires: build for build in kept(yard).builds}
     assert builds["tool",].packages[0].sdist is not None
     assert builds["base",].packages[0].wheels
+
+
+def test_a_circle_of_build_requirements_is_named_and_stops_nothing_else(yard: Yard) -> None:
+    """E13."""
+    for name, needs in (("one", "two"), ("two", "three"), ("three", "one"), ("outside", "two")):
+        sdist(yard, name, "REQUIRES = []\n", requires=(needs,))
+    sdist(yard, "mini", "REQUIRES = []\n", requires=())
+    options = BuildOptions(trial=False, output=yard.wheelhouse, keep_incomplete=True)
+    result = yard.build("one", "outside", "mini", options=options)
+    assert errors(result) == ["build-requirements", "build-requirements"]
+    words = {finding.package: finding.message for finding in result.findings}
+    assert "one-1.0.tar.gz needs two-1.0.tar.gz needs three-1.0.tar.gz needs one-1.0.tar.gz" in words["one"]
+    assert "needs two-1.0.tar.gz" in words["outside"]
+    assert yard.files() == {"mini-1.0-py3-none-any.whl"}
+
+
+def test_a_circle_of_one(yard: Yard) -> None:
+    sdist(yard, "mini", "REQUIRES = []\n", requires=("mini",))
+    result = yard.build("mini")
+    assert errors(result) == ["build-requirements"]
+    assert "mini-1.0.tar.gz needs mini-1.0.tar.gz" in result.findings[0].message
+
+
+def test_the_same_sources_give_the_same_wheelhouse_twice(yard: Yard) -> None:
+    """E8: another day's run, another cache, another folder."""
+    sdist(yard, more=TELLS + ASKS)
+    yard.wheel("tool")
+    yard.wheel("late")
+    proven(yard.build("mini"))
+    first = {path.name: path.read_bytes() for path in yard.wheelhouse.iterdir() if path.is_file()}
+    again = dataclasses.replace(yard, home=yard.home / "another", project=yard.project / "elsewhere")
+    again.home.mkdir()
+    again.project.mkdir()
+    result = again.build("mini")
+    proven(result)
+    assert result.built == 1
+    assert {path.name: path.read_bytes() for path in again.wheelhouse.iterdir() if path.is_file()} == first

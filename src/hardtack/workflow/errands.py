@@ -33,6 +33,7 @@ class Errands:
         self._workers, self._reporter, self._stop = workers, reporter, stop
         self._outcomes: dict[str, Any] = {}
         self._errands: dict[str, Errand] = {}
+        self._circles: dict[str, tuple[str, ...]] = {}
         self._here = threading.local()
 
     def run(self, errands: Sequence[Errand]) -> list[Any]:
@@ -52,6 +53,7 @@ class Errands:
             stop=self._stop,
             reporter=self._reporter,
         )
+        self._tell_circles()
         return [self._outcomes[errand.key] for errand in errands]
 
     def outcomes(self, errands: Sequence[Errand]) -> list[Any]:
@@ -74,17 +76,20 @@ class Errands:
         self._outcomes[job.key] = outcome
         return outcome
 
-    def _circle(self, job: Job, blocked: Blocked) -> Finding:
-        """The outcome of what can be had only after itself."""
-        way = " -> ".join(self._errands[key].label for key in blocked.path)
-        outcome = Finding(
-            code="build-requirements",
-            message=f"it takes itself to be built: {way}",
-            file=job.label,
-            hint="allow a wheel of one of them: --only-binary NAME",
-        )
-        self._outcomes[job.key] = outcome
-        return outcome
+    def _circle(self, job: Job, blocked: Blocked) -> None:
+        """What can be had only after itself, or after something of that kind: told when all that is in the circle is known."""
+        self._circles[job.key] = blocked.path
+
+    def _tell_circles(self) -> None:
+        for key, path in self._circles.items():
+            way = [self._errands[step].label for step in self._circles.get(path[-1], path)]
+            self._outcomes[key] = Finding(
+                code="build-requirements",
+                message=f"to be built, it takes itself first: {' needs '.join(way)}",
+                file=self._errands[key].label,
+                hint="take the wheel of one of them (--only-binary NAME), or another version of one (--build-constraint FILE)",
+            )
+        self._circles.clear()
 
 
 def _job(errand: Errand) -> Job:
