@@ -264,6 +264,28 @@ def test_a_built_wheel_keeps_its_record(yard: Yard) -> None:
     assert sound(yard, house)
 
 
+def test_what_was_built_for_the_same_host_under_another_name_fills_the_gap(yard: Yard) -> None:
+    """A target that is described in the project's settings has a name that means nothing on another machine."""
+    a_source(yard)
+    yard.wheel("app", requires=["fromsource"])
+    yard.write("pyproject.toml", '[tool.hardtack.targets.service]\nplatform = "linux-x86_64"\npython = "3.12"\nfloor = "2.31"\n')
+    house = stow(yard, "app", targets=("service",), only_binary=frozenset({"fromsource"}))
+    part = stow(another(yard), "app", targets=("py312-linux-x86_64-glibc2_31",), output="part")
+    proven(join(yard, house, part))
+    [built] = [file for file in manifest(house)["files"] if file["origin"] == "built"]
+    assert set(built["targets"]) == {"service", "py312-linux-x86_64-glibc2_31"}
+    assert sound(yard, house)
+
+
+def test_a_wheel_of_an_index_fills_nothing_but_its_own_target(yard: Yard, mac: Yard) -> None:
+    """It was not taken here, so it is not to be had or not to be taken: that is for the lock of this target to say."""
+    yard.sdist("native", "2.0")
+    mac.wheel("native", "2.0", tag="cp312-abi3-manylinux_2_17_x86_64")
+    house = stow(yard, "native", targets=(LINUX,), only_binary=frozenset({"native"}))
+    result = join(yard, house, stow(mac, "native", targets=("py313-linux-x86_64",), output="part"))
+    assert not result.passed and {finding.target for finding in result.findings if finding.severity is Severity.ERROR} == {LINUX}
+
+
 def test_several_parts_in_their_order(yard: Yard, mac: Yard) -> None:
     add_app(yard, LINUX)
     add_app(mac, MAC, WINDOWS)

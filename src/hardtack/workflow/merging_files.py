@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hardtack.model.finding import Finding, Severity
+from hardtack.model.fit import Fit
 from hardtack.model.lock import Lock, LockedRoot
 from hardtack.model.manifest import Manifest, ManifestFile, ManifestSource, Pin
 from hardtack.model.marker import cuts
@@ -155,6 +156,30 @@ class Choosing:
                     asked[target].update(canonicalize_name(requirement.name) for requirement in file.facts.requires)
         for piece, one, _, fill in waiting:
             self._unwanted(piece, one, (), (), fill=fill)
+        self._fill_from_other_targets()
+
+    def _fill_from_other_targets(self) -> None:
+        """A wheel that a part built for another target serves wherever it fits, as it would have if it had been built here.
+
+        The part's target may be the very same under another name: one that is described in a file has none that is known elsewhere.
+        """
+        fits = {target.name: Fit(target) for target in self.targets}
+        for entry in self.entries:
+            where = self._entry(entry)
+            if any(known.where & where for known in self._taken.get((entry.target, entry.package.name), ())):
+                continue
+            serving = [
+                (order, piece, one)
+                for piece in self.pieces[1:]
+                for one in piece.held
+                if (one.facts.name, one.facts.version) == (entry.package.name, entry.package.version)
+                and one.file.origin == "built"
+                and (order := fits[entry.target].order(one.facts.tags, one.facts.build)) is not None
+            ]
+            for _, piece, one in sorted(serving, key=lambda offer: offer[0], reverse=True)[:1]:
+                if (file := self._file_for(piece, one)) is not None:
+                    pin = replace(one.pin, target=entry.target)
+                    self._take(piece, Held(pin=pin, file=file.file, facts=file.facts), entry.marker, where)
 
     def _take(self, piece: Piece, one: Held, marker: str | None, where: int) -> None:
         known = self._files.setdefault(one.pin.filename, [])
