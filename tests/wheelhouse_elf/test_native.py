@@ -138,6 +138,12 @@ def test_other_machines_and_systems_are_told_apart(tmp_path: Path) -> None:
     assert [name for name, _ in found.broken] == ["e.so"]
 
 
+def test_files_for_another_machine_want_nothing_here(tmp_path: Path) -> None:
+    found = native(tmp_path, {"a.so": elf(needed=["libx.so"]), "b.so": elf("aarch64", needed=["libx.so", "liby.so"])})
+    assert found.outside("x86_64") == {"libx.so": ("a.so",)}
+    assert found.outside("aarch64") == {"libx.so": ("b.so",), "liby.so": ("b.so",)}
+
+
 def test_musl_is_told_by_its_library(tmp_path: Path) -> None:
     found = native(tmp_path, {"a.so": elf(needed=["libc.musl-x86_64.so.1", "libz.so.1", "libgcc_s.so.1"])})
     assert found.libcs == {"musl"}
@@ -276,6 +282,14 @@ def test_what_importing_does_not_lead_to_is_only_noted(tmp_path: Path) -> None:
     ]
 
 
+def test_one_file_that_is_imported_is_enough(tmp_path: Path) -> None:
+    members = {"user/libplugin.so": elf(needed=["libdeep.so.2"]), f"user/{MODULE}": elf(needed=["libdeep.so.2"])}
+    for at, ordered in enumerate((members, dict(reversed(members.items())))):
+        [only] = judge_native([(parse_target("py312-linux-x86_64"), (wheel(tmp_path, f"user{at}", ordered),))])
+        assert only.severity is Severity.WARNING
+        assert f"libdeep.so.2 ({MODULE})" in only.message
+
+
 def test_where_nothing_is_imported_every_file_counts(tmp_path: Path) -> None:
     facts = wheel(tmp_path, "lib", {"lib/libplain.so": elf(needed=["libsnd.so.1"])}, "py3-none-manylinux_2_17_x86_64")
     assert told("py312-linux-x86_64", facts) == [("host-library", "warning", "lib")]
@@ -344,7 +358,14 @@ def test_names_that_overlap_do_not_fill_the_memory(tmp_path: Path) -> None:
 
 
 def test_judging_a_wheel_reads_its_machine_code_on_the_way(tmp_path: Path) -> None:
-    facts = wheel(tmp_path, "user", {f"user/{MODULE}": glibc("GLIBC_2.14", memcpy="GLIBC_2.14"), "user/x.so": b"\x7fELF" + bytes(99)})
+    facts = wheel(
+        tmp_path,
+        "user",
+        {
+            f"user/{MODULE}": elf(versions={"libc.so.6": ["GLIBC_2.14", "GLIBC_2.15"]}, weak=["GLIBC_2.15"]),
+            "user/x.so": b"\x7fELF" + bytes(99),
+        },
+    )
     assert facts.native == wheel_floor(tmp_path / facts.filename).code
     assert facts.native is not None
     assert [name for name, _ in facts.native.broken] == ["user/x.so"]

@@ -172,7 +172,7 @@ class Places:
         self._fallback = fallback
 
     def of(self, same: Same) -> _Place | None:
-        for line in reversed(same.required_by):
+        for line in same.required_by:
             match = _ASKING.match(line)
             if match and (path := self._existing(match["file"] or match["named"])):
                 return _Place(self._shown(path), int(match["line"]) if match["line"] else None)
