@@ -28,6 +28,7 @@ from hardtack.building.interpreter import Interpreter, fitting
 from hardtack.building.notes import answered_before, described_before, keep_log, remember_answer, remember_description
 from hardtack.building.repair import Fitted, fit_tags
 from hardtack.building.rounds import Settled, settle
+from hardtack.building.trees import reverse
 from hardtack.building.workshop import Asker, Tool, Workshop
 from hardtack.errors import BuildFault
 from hardtack.model.finding import Severity
@@ -149,7 +150,7 @@ class Bench:
     """
 
     def __init__(self, hooks: _Hooks, settled: Settled) -> None:
-        self._hooks = hooks
+        self._hooks, self._settled = hooks, settled
         self.requires = settled.requires
         self.tools = settled.tools
         repairer = hooks.shop.repairer
@@ -161,6 +162,15 @@ class Bench:
                 "repairer": [repairer.name, repairer.version] if repairer is not None else None,
             }
         )
+
+    @property
+    def shop(self) -> Workshop:
+        """The workshop that it stands in."""
+        return self._hooks.shop
+
+    def elsewhere(self, shop: Workshop, environments: Environments) -> Bench:
+        """The same bench in another workshop; nothing is asked again."""
+        return Bench(self._hooks.elsewhere(shop, environments), self._settled)
 
     def metadata(self) -> MetadataAnswer:
         """What the wheel will require, by the backend's word, or what it said before of the same.
@@ -264,6 +274,9 @@ class _Hooks:
         # One for each archive and interpreter, of their last failure.
         self.kept_log = shop.work / f"{facts.filename}.{interpreter.label.replace(' ', '-')}.log"
 
+    def elsewhere(self, shop: Workshop, environments: Environments) -> _Hooks:
+        return _Hooks(self.facts, self._archive, shop, self.interpreter, self.given, environments)
+
     def parts(self, tools: Sequence[Tool]) -> dict[str, Any]:
         """What goes into the answer to any question, for a key."""
         return {
@@ -295,6 +308,8 @@ class _Hooks:
             self.shop.reporter.build_step(self.facts.filename, "installing tools")
             environment = self._environments.environment(self.interpreter, tools, sandbox=self.shop.sandbox)
             tree = SourceTree(path=extract_sdist(self._archive, self.facts, room / "unpacked"), facts=self.facts)
+            if self.shop.backwards:
+                reverse(tree.path)
             backend = Backend(
                 tree,
                 shop=self.shop,

@@ -31,6 +31,7 @@ class Bubblewrap:
     user: bool = True
     machine: str = ""
     root: SystemRoot | None = None
+    hostname: str = "hardtack"
 
     @property
     def name(self) -> str:
@@ -66,7 +67,7 @@ class Bubblewrap:
         """The command that runs ``argv`` (in the words of the inside) confined to ``mounts``, with exactly this environment."""
         # bwrap itself starts with the clean environment: as a parent in the same namespace it would show its own in /proc.
         command = [str(self.program), "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"]
-        command += ["--hostname", "hardtack"]
+        command += ["--hostname", self.hostname]
         if self.user:
             command += ["--unshare-user", "--uid", _USER, "--gid", _USER]
         command += self._system()

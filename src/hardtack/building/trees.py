@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -158,3 +160,19 @@ def asks_git(folder: Path) -> bool:
 
 def stated_versions(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if _STATED.fullmatch(name)}
+
+
+def reverse(tree: Path) -> None:
+    """Have every folder of a tree list its files in another order, where the file system lists them by their age."""
+    for folder, _, _ in os.walk(tree, topdown=False):
+        before = os.listdir(folder)
+        # One lists the youngest first, another the oldest.
+        for order in (before, before[::-1]):
+            if len(before) < 2 or os.listdir(folder) != before:
+                break
+            other = tempfile.mkdtemp(prefix=".hardtack-", dir=os.path.dirname(folder))
+            for name in order:
+                os.rename(os.path.join(folder, name), os.path.join(other, name))
+            shutil.copystat(folder, other)
+            os.rmdir(folder)
+            os.rename(other, folder)

@@ -58,7 +58,8 @@ class Workshop:
     """Where and with what builds are made. ``python`` is the preferred interpreter; ``work`` is for temporary folders and logs.
 
     ``cores`` is how many a build may use: how fast it goes, and never what comes out. ``compilers`` tells those that builds find, each
-    by a line of its own.
+    by a line of its own. ``zone`` is the time zone, and ``backwards`` unpacks sources in the reverse order, where a file system shows
+    that: both are other only where a build is tried for what it depends on.
     """
 
     python: Path
@@ -74,3 +75,5 @@ class Workshop:
     repairer: Repairer | None = None
     cores: int = field(default_factory=_cores)
     compilers: Callable[[], Mapping[str, str]] = compilers_here
+    zone: str = "UTC"
+    backwards: bool = False

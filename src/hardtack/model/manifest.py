@@ -33,6 +33,7 @@ class BuildRecord:
     ``tools``: for a compiled wheel, the C library that it was linked to and what repaired it, each with its version.
     ``compilers``: for a compiled wheel, those that the build found, each by the first line of its ``--version``.
     ``config`` and ``variables`` are what the user's recipe set, ``programs`` what it declared, each with the sha256 of its file.
+    ``repeated``: whether the same bytes came out when it was built again, where that was tried.
     Nothing here tells of a time or of a folder of the machine, but what a recipe's own values tell.
     """
 
@@ -48,6 +49,7 @@ class BuildRecord:
     config: Mapping[str, tuple[str, ...]] | None = field(default=None, hash=False)
     variables: Mapping[str, str] | None = field(default=None, hash=False)
     programs: Mapping[str, str] | None = field(default=None, hash=False)
+    repeated: Literal["same", "differs"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

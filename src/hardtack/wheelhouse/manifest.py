@@ -263,6 +263,7 @@ class _Reader:
             config={key: self.strings(f"{place}.config.{key}", config[key]) for key in config} if config is not None else None,
             variables=self.texts(place, row, "variables"),
             programs=self.texts(place, row, "programs"),
+            repeated=self.choice(place, row, "repeated", ("same", "differs", None), None),
         )
 
     def texts(self, place: str, row: Mapping[str, Any], key: str) -> dict[str, str] | None:
