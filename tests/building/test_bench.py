@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,19 @@ ASKS = "def get_requires_for_build_wheel(config=None):\n    print('asked for mor
 MARKS = "def get_requires_for_build_wheel(config=None):\n    open({!r}, 'a').write('x')\n    return {}\n"
 
 
-def entered(bench: Bench, source: Source, recipe: Recipe = Recipe(), **more: Any) -> tuple[str, list[str], list[str]]:  # noqa: B008 (frozen)
+def entered(
+    bench: Bench,
+    source: Source,
+    recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
+    *,
+    environments: Environments | None = None,
+    **more: Any,
+) -> tuple[str, list[str], list[str]]:
     """A bench's key, what it asked for, and the files that its tools are."""
-    with open_bench(source.facts, source.path, shop=bench.shop(**more), interpreter=ask(bench.python), recipe=recipe) as made:
+    python = ask(bench.python)
+    with open_bench(
+        source.facts, source.path, shop=bench.shop(**more), interpreter=python, recipe=recipe, environments=environments
+    ) as made:
         return made.key, [str(one) for one in made.requires], [tool.filename for tool in made.tools]
 
 
@@ -160,32 +171,38 @@ def test_other_tools_are_another_question(bench: Bench, tmp_path: Path) -> None:
 def test_everything_that_goes_in_changes_the_key(bench: Bench, tmp_path: Path) -> None:
     wheel_folder(bench.links, ("tool", "1.0", {}), ("more", "1.0", {}))
     plain = source(tmp_path, requires=["tool"])
-    keys = {"plain": entered(bench, plain)[0]}
-    keys["config"] = entered(bench, plain, Recipe(config=(("x", ("1",)),)))[0]
-    keys["config-value"] = entered(bench, plain, Recipe(config=(("x", ("2",)),)))[0]
-    keys["config-list"] = entered(bench, plain, Recipe(config=(("x", ("1", "2")),)))[0]
-    keys["variable"] = entered(bench, plain, Recipe(variables=(("x", "1"),)))[0]
-    keys["variable-value"] = entered(bench, plain, Recipe(variables=(("x", "2"),)))[0]
-    keys["program"] = entered(bench, plain, Recipe(tools=("sh",)))[0]
-    keys["programs"] = entered(bench, plain, Recipe(tools=("cat", "sh")))[0]
-    keys["recipe-requires"] = entered(bench, plain, Recipe(requires=(Requirement("more"),)))[0]
+    with Environments(bench.shop()) as environments:
+        _every_key(bench, tmp_path, plain, environments)
+
+
+def _every_key(bench: Bench, tmp_path: Path, plain: Source, environments: Environments) -> None:
+    known = partial(entered, environments=environments)
+    keys = {"plain": known(bench, plain)[0]}
+    keys["config"] = known(bench, plain, Recipe(config=(("x", ("1",)),)))[0]
+    keys["config-value"] = known(bench, plain, Recipe(config=(("x", ("2",)),)))[0]
+    keys["config-list"] = known(bench, plain, Recipe(config=(("x", ("1", "2")),)))[0]
+    keys["variable"] = known(bench, plain, Recipe(variables=(("x", "1"),)))[0]
+    keys["variable-value"] = known(bench, plain, Recipe(variables=(("x", "2"),)))[0]
+    keys["program"] = known(bench, plain, Recipe(tools=("sh",)))[0]
+    keys["programs"] = known(bench, plain, Recipe(tools=("cat", "sh")))[0]
+    keys["recipe-requires"] = known(bench, plain, Recipe(requires=(Requirement("more"),)))[0]
     # What satisfies both is the same; what was asked for is not.
-    keys["recipe-says-more"] = entered(bench, plain, Recipe(requires=(Requirement("tool>=1"),)))[0]
-    keys["epoch"] = entered(bench, plain, source_date_epoch=1)[0]
-    keys["compiler"] = entered(bench, plain, compilers=lambda: {"cc": "cc 1"})[0]
-    keys["other-compiler"] = entered(bench, plain, compilers=lambda: {"cc": "cc 2"})[0]
-    keys["repairer"] = entered(bench, plain, repairer=Repairer(name="r", version="1", site=tmp_path))[0]
-    keys["other-repairer"] = entered(bench, plain, repairer=Repairer(name="r", version="2", site=tmp_path))[0]
+    keys["recipe-says-more"] = known(bench, plain, Recipe(requires=(Requirement("tool>=1"),)))[0]
+    keys["epoch"] = known(bench, plain, source_date_epoch=1)[0]
+    keys["compiler"] = known(bench, plain, compilers=lambda: {"cc": "cc 1"})[0]
+    keys["other-compiler"] = known(bench, plain, compilers=lambda: {"cc": "cc 2"})[0]
+    keys["repairer"] = known(bench, plain, repairer=Repairer(name="r", version="1", site=tmp_path))[0]
+    keys["other-repairer"] = known(bench, plain, repairer=Repairer(name="r", version="2", site=tmp_path))[0]
     (tmp_path / "changed").mkdir()
-    keys["source"] = entered(bench, source(tmp_path / "changed", "# changed\n", requires=["tool"]))[0]
-    keys["backend-path"] = entered(bench, replace(plain, facts=replace(plain.facts, backend_path=(".", "."))))[0]
+    keys["source"] = known(bench, source(tmp_path / "changed", "# changed\n", requires=["tool"]))[0]
+    keys["backend-path"] = known(bench, replace(plain, facts=replace(plain.facts, backend_path=(".", "."))))[0]
 
     class Stronger(Unconfined):
         @property
         def name(self) -> str:
             return "stronger"
 
-    keys["sandbox"] = entered(bench, plain, sandbox=Stronger(why=""))[0]
+    keys["sandbox"] = known(bench, plain, sandbox=Stronger(why=""))[0]
     interpreter = ask(bench.python)
     for name, other in {
         "patch": replace(interpreter, version=interpreter.version.__class__(f"{platform.python_version()}.post1")),
@@ -195,16 +212,16 @@ def test_everything_that_goes_in_changes_the_key(bench: Bench, tmp_path: Path) -
         with open_bench(plain.facts, plain.path, shop=bench.shop(), interpreter=other) as made:
             keys[name] = made.key
     wheel_folder(bench.links, ("tool", "1.0", {"tool/changed.py": b"1"}))
-    keys["tool"] = entered(bench, plain)[0]
+    keys["tool"] = known(bench, plain)[0]
     same = [(one, two) for one in keys for two in keys if one < two and keys[one] == keys[two]]
     assert same == []
     # Neither where it happens, nor how fast, nor in which order it was said.
     wheel_folder(bench.links, ("tool", "1.0", {}))
     bench.work, bench.cache = tmp_path / "elsewhere", tmp_path / "other-cache"
-    assert entered(bench, plain, cores=7)[0] == keys["plain"]
+    assert known(bench, plain, cores=7)[0] == keys["plain"]
     both = Recipe(config=(("b", ("1",)), ("a", ("2",))), variables=(("B", "1"), ("A", "2")), tools=("sh", "cat"))
     turned = Recipe(config=both.config[::-1], variables=both.variables[::-1], tools=both.tools[::-1])
-    assert entered(bench, plain, both)[0] == entered(bench, plain, turned)[0]
+    assert known(bench, plain, both)[0] == known(bench, plain, turned)[0]
 
 
 SEES = (
