@@ -17,11 +17,13 @@ from hardtack.building.environment import Environments
 from hardtack.building.sandbox_bubblewrap import Bubblewrap
 from hardtack.building.workshop import Workshop
 from hardtack.errors import BuildFault
+from hardtack.model.finding import Finding, Severity
 from hardtack.reporting import Reporter
 from hardtack.system.files import remove, write_bytes
 
 _APART = 2.1  # seconds: a ZIP tells times in steps of two
 _DAY = 86_400
+_SHOWN = 12  # differences that a finding tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,28 @@ class Repeat:
     def same(self) -> bool:
         """True if the bytes are the same."""
         return not self.differences
+
+    def finding(self, filename: str, *, package: str, version: str) -> Finding:
+        """What differs, as a warning."""
+        members = {difference.member for difference in self.differences if difference.member}
+        count = (
+            f"{len(members)} member{'s' if len(members) != 1 else ''} differ{'' if len(members) != 1 else 's'}" if members else "it differs"
+        )
+        lines = [f"    {difference}" for difference in self.differences[:_SHOWN]]
+        if len(self.differences) > _SHOWN:
+            lines.append(f"    and {len(self.differences) - _SHOWN} more")
+        hint = "the digest of this build is recorded, and holds for this wheelhouse; built elsewhere, it will have another"
+        if self.dated:
+            hint = f"it holds the date on which it was built, where SOURCE_DATE_EPOCH tells the one to take; {hint}"
+        return Finding(
+            code="not-repeatable",
+            severity=Severity.WARNING,
+            message=f"{filename} does not come out the same when it is built again: {count}:\n" + "\n".join(lines),
+            package=package,
+            version=version,
+            file=filename,
+            hint=hint,
+        )
 
 
 def repeated(place: Bench, wheel: Path, filename: str, sha256: str, *, cache_dir: Path, apart: float = _APART) -> Repeat:

@@ -275,6 +275,12 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "plan again",
         ),
     ),
+    "not-repeatable": (
+        (
+            "(warning, with `--build-twice`) other bytes came out when it was built again; the members that differ are told, and where",
+            "report it to its makers; the digest of this build holds for this wheelhouse, and another build will have another",
+        ),
+    ),
     "nothing-asked": (
         (
             "(warning) the inputs ask for nothing",

@@ -86,6 +86,7 @@ def make(plan: Plan, yard: Yard, *, reporter: Reporter, stop: Cancellation) -> M
             wares[at] = outcome
         else:
             findings.append(_for_entry(outcome, builds[at], yard.job.targets))
+    findings += sorted(yard.unlike.values(), key=lambda finding: finding.file or "")
     return Made(
         wares=wares,
         findings=tuple(findings),

@@ -13,6 +13,7 @@ from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
+from hardtack.building.again import repeated
 from hardtack.building.build import Bench, MetadataAnswer, bench, prepare_metadata, static_metadata
 from hardtack.building.built import built_before, remember
 from hardtack.building.environment import Environments
@@ -84,6 +85,8 @@ class Yard:
         self.running: Mapping[str, str] = {}
         # The digests of all that this run built, tools included.
         self.built: set[str] = set()
+        # By the wheel's digest, what came out otherwise when it was built again.
+        self.unlike: dict[str, Finding] = {}
         self.errands = Errands(workers=job.options.build_jobs, reporter=reporter, stop=stop)
 
     def __enter__(self) -> Yard:
@@ -190,15 +193,27 @@ class Yard:
         with self._bench(facts, path, interpreter, stop) as place:
             before = built_before(place.key, cache_dir=self.supplies.cache_dir, has=self.supplies.store.has)
             if before is not None:
-                return Sourced(
+                sourced = Sourced(
                     filename=before.filename, sha256=before.sha256, size=before.size, record=before.record, outside=before.outside
                 )
-            built = place.wheel()
-            sha256 = self.supplies.store.add_file(built.path)
-            remove(built.path.parent)
-            remember(place.key, built, cache_dir=self.supplies.cache_dir)
-            self.built.add(sha256)
-        return Sourced(filename=built.filename, sha256=sha256, size=built.size, record=built.record, outside=built.outside, fresh=True)
+            else:
+                built = place.wheel()
+                sha256 = self.supplies.store.add_file(built.path)
+                remove(built.path.parent)
+                remember(place.key, built, cache_dir=self.supplies.cache_dir)
+                self.built.add(sha256)
+                sourced = Sourced(
+                    filename=built.filename, sha256=sha256, size=built.size, record=built.record, outside=built.outside, fresh=True
+                )
+            return self._built_again(place, facts, sourced) if self.job.options.build_twice else sourced
+
+    def _built_again(self, place: Bench, facts: SdistFacts, sourced: Sourced) -> Sourced:
+        """The wheel with whether it comes out again on its bench."""
+        cache, wheel = self.supplies.cache_dir, self.supplies.store.path(sourced.sha256)
+        found = repeated(place, wheel, sourced.filename, sourced.sha256, cache_dir=cache)
+        if not found.same:
+            self.unlike[sourced.sha256] = found.finding(sourced.filename, package=facts.name, version=str(facts.version))
+        return replace(sourced, record=replace(sourced.record, repeated="same" if found.same else "differs"))
 
     def interpreters(self) -> tuple[Interpreter, ...]:
         """Every one that may build, the preferred one first, those of the build root last; finding them takes its time."""
