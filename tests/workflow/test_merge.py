@@ -772,6 +772,21 @@ def test_interrupted_it_leaves_the_wheelhouse_as_it_was(yard: Yard, parts: tuple
     assert sound(yard, house)
 
 
+def test_killed_between_its_texts_and_its_manifest_it_is_completed_by_the_next(yard: Yard, parts: tuple[Path, Path]) -> None:
+    house, part = parts
+    whole = yard.project / "whole"
+    proven(join(yard, house, part, output=whole))
+    stop = Cancellation()
+    with pytest.raises(Cancelled):
+        join(yard, house, part, reporter=Stopping("stowing", stop), stop=stop)
+    for path in whole.rglob("*"):
+        if path.is_file() and path.name != "wheelhouse.json":
+            (house / path.relative_to(whole)).parent.mkdir(exist_ok=True, parents=True)
+            shutil.copyfile(path, house / path.relative_to(whole))
+    proven(join(yard, house, part))
+    assert contents(house) == contents(whole) and sound(yard, house)
+
+
 # --- the command -----------------------------------------------------------------------------------------------------------------
 
 

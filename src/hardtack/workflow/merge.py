@@ -95,7 +95,7 @@ def merge(
     cache = environ.cache_dir(cache_dir, variables)
     reading = _Reading(Store(cache / "files", reporter=reporter), FactsCache(cache), reporter, stop)
     reporter.stage("reading")
-    opened = [_open(folder) for folder in (wheelhouse, *parts)]
+    opened = [_open(folder, reading.store) for folder in (wheelhouse, *parts)]
     reporter.stage("judging")
     pieces = [reading.piece(one) for one in opened]
     if reading.faulty:
@@ -125,6 +125,8 @@ def merge(
     proven = not any(finding.severity is Severity.ERROR for finding in findings)
     before, digest = _digest(output), ""
     if proven or keep_incomplete:
+        # Killed on its way, a merge in place can be run again: what it began with is kept.
+        reading.store.add_bytes(opened[0].lock_text)
         paths |= {source.sha256: reading.store.path(source.sha256) for source in whole.sources}
         manifest, digest = put_in_place(
             manifest, whole.lock, facts, paths, output, prune=False, cache_dir=cache, reporter=reporter, stop=stop
@@ -169,16 +171,16 @@ def _digest(folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
-    """A wheelhouse as its own texts describe it; ``lock_digest`` is the sha256 of its lock."""
+    """A wheelhouse as its own texts describe it; ``lock_text`` is the lock's."""
 
     folder: Path
     manifest: Manifest
     lock: Lock
-    lock_digest: str
+    lock_text: bytes
     targets: tuple[Target, ...]
 
 
-def _open(folder: Path) -> _Opened:
+def _open(folder: Path, store: Store) -> _Opened:
     """Read a wheelhouse's manifest and lock, and refuse what contradicts itself."""
     where = folder / MANIFEST_NAME
     data = _text(folder, MANIFEST_NAME)
@@ -196,12 +198,21 @@ def _open(folder: Path) -> _Opened:
     text = _text(folder, _LOCK_NAME)
     if text is None:
         raise InputError("its pylock.toml is gone, and nothing says what it was made from", where=str(folder), hint="make it anew")
+    text = _unfinished(manifest, text, store)
     place = str(folder / _LOCK_NAME)
     try:
         lock = read_pylock(text.decode("utf-8"), where=place, base=folder.absolute())
     except UnicodeDecodeError as error:
         raise InputError(f"this is not TOML: {error}", where=place, hint="`hardtack build` writes it again") from None
-    return _Opened(folder=folder, manifest=manifest, lock=lock, lock_digest=hashlib.sha256(text).hexdigest(), targets=targets)
+    return _Opened(folder=folder, manifest=manifest, lock=lock, lock_text=text, targets=targets)
+
+
+def _unfinished(manifest: Manifest, text: bytes, store: Store) -> bytes:
+    """The lock that the manifest states, where a merge was killed after it had written another and before it wrote its manifest."""
+    stated = dict(manifest.generated).get(_LOCK_NAME)
+    if stated is None or stated == hashlib.sha256(text).hexdigest() or not store.has(stated):
+        return text
+    return store.path(stated).read_bytes()
 
 
 def _text(folder: Path, name: str) -> bytes | None:
@@ -318,7 +329,7 @@ class _Reading:
 
     def _lock(self, one: _Opened) -> list[Finding]:
         stated = dict(one.manifest.generated).get(_LOCK_NAME)
-        if stated == one.lock_digest:
+        if stated == hashlib.sha256(one.lock_text).hexdigest():
             return []
         path = str(one.folder / _LOCK_NAME)
         words = f"{path} was changed" if stated is not None else f"{path} is not listed"
