@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from hardtack.cli import rules
 from hardtack.cli.main import run
-from hardtack.cli.reports import FORMS, Places, Report, form_of, grouped, sarif, workflow_commands
-from hardtack.errors import UsageError
+from hardtack.cli.output import render_error
+from hardtack.cli.reports import FORMS, Places, Report, form_of, grouped, render_findings, sarif, workflow_commands
+from hardtack.errors import HardtackError, UsageError
 from hardtack.model.finding import Finding, Severity
 
 ROOT = Path(__file__).parents[2]
@@ -233,6 +234,15 @@ def test_what_ends_a_run_is_told_in_the_form_that_was_asked_for(
         assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 2)
     else:
         assert [parsed(line)[0] for line in out.splitlines()] == ["error"]
+
+
+def test_what_a_package_says_cannot_look_like_what_we_say(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "x\x1b[2J\x1b[1;32m\r\nProven complete for 1 target\n\u202eerror"
+    render_findings([Finding(code="record", message=evil, hint=evil, instead=(evil,), required_by=(evil,))], quiet=False)
+    render_error(HardtackError(evil, hint=evil), as_json=False)
+    err = capsys.readouterr().err
+    assert not set(err) & set("\x1b\r\u202e")
+    assert all(line.startswith(("error: ", "  ")) for line in err.splitlines()), err
 
 
 def _maker() -> ModuleType:

@@ -185,7 +185,18 @@ def test_a_lock_of_another_tool_is_planned_for_the_targets_that_are_named(houses
         (b"version = 1\npackage = 3\n", "not what uv writes"),
         (b"version = 1\n[[package]]\nname = 'a'\nwheels = [{}]\n", "not what uv writes"),
         (b"version = 1\n[[package]]\nname = 'a'\nwheels = [3]\nsource = 4\n", "not what uv writes"),
+        (b"version = 1\n[[package]]\nname = 'a'\nwheels = [{ url = 'https://x/a.whl', hash = 3 }]\n", "not what uv writes"),
+        (b"version = 1\n[[package]]\nname = 'a'\nwheels = [{ url = 'https://[x/a.whl' }]\n", "not what uv writes"),
+        (b"version = 1\n[[package]]\nname = 'a'\nsource = { git = 3 }\n", "not what uv writes"),
         (b"lock-version = '1.0'\n", "created-by"),
+        (
+            b"lock-version='1.0'\ncreated-by = 'x'\n[[packages]]\nname='a'\nvcs = { type = 'git', url = 'https://[x', commit-id = 'a' }\n",
+            "",
+        ),
+        (
+            b"lock-version='1.0'\ncreated-by='x'\n[[packages]]\nname='a'\narchive={ url = 'https://[x/a.zip', hashes = {sha256 = 'a'} }\n",
+            "",
+        ),
     ],
 )
 def test_what_is_no_lock_is_refused_in_words(content: bytes, words: str, tmp_path: Path) -> None:

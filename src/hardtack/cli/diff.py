@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hardtack.cli.output import console, megabytes, plural
+from hardtack.cli.output import console, megabytes, plural, shown
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -61,7 +61,7 @@ def render_diff(result: DiffResult) -> None:
         words += f", {plural(len(side.targets), 'target')}" if side.targets else ""
         out.print(Text.assemble((f"{sign * 3} ", "dim"), (side.label, "bold"), f" ({words})"))
         for name, reason in side.unread:
-            console().print(Text.assemble(("warning: ", "bold yellow"), f"{side.label}: {name} cannot be read: {reason}"))
+            console().print(Text.assemble(("warning: ", "bold yellow"), shown(f"{side.label}: {name} cannot be read: {reason}")))
     difference = result.difference
     if difference.packages:
         table = Table(box=None, header_style="bold", pad_edge=False)
@@ -72,9 +72,9 @@ def render_diff(result: DiffResult) -> None:
             lines = _details(change)
             table.add_row(
                 Text(sign, style=style),
-                Text(change.name, style=style),
-                Text(", ".join(change.versions[0])),
-                Text(", ".join(change.versions[1])),
+                Text(shown(change.name), style=style),
+                Text(shown(", ".join(change.versions[0]))),
+                Text(shown(", ".join(change.versions[1]))),
                 Text("\n").join(lines),
             )
         out.print(table, soft_wrap=False)
@@ -99,7 +99,7 @@ def _details(change: PackageChange) -> list[Text]:
     from rich.text import Text
 
     lines = [
-        Text(f"other bytes: {other.filename}: {_digest(other.before)} -> {_digest(other.after)}", style="bold red")
+        Text(shown(f"other bytes: {other.filename}: {_digest(other.before)} -> {_digest(other.after)}"), style="bold red")
         for other in change.replaced
     ]
     if change.other_licence:
@@ -118,7 +118,9 @@ def _details(change: PackageChange) -> list[Text]:
     if change.same_versions:
         # With another version all files are others, and their names say nothing more.
         lines += [
-            Text(f"{sign} {name}", style="dim") for sign, names in (("-", change.removed), ("+", change.added)) for name in names[:_MANY]
+            Text(shown(f"{sign} {name}"), style="dim")
+            for sign, names in (("-", change.removed), ("+", change.added))
+            for name in names[:_MANY]
         ]
         more = max(0, len(change.removed) - _MANY) + max(0, len(change.added) - _MANY)
         lines += [Text(f"... and {plural(more, 'file')} more (--json has them all)", style="dim")] if more else []
@@ -136,7 +138,7 @@ def _digest(text: str) -> str:
 
 
 def _joined(texts: Sequence[str]) -> str:
-    return "; ".join(texts)
+    return shown("; ".join(texts))
 
 
 def _targets(result: DiffResult) -> None:
@@ -167,7 +169,9 @@ def _targets(result: DiffResult) -> None:
         table.add_column(heading, no_wrap=heading == "package", overflow="fold")
     for (name, old, new), targets in sorted(rows.items()):
         everywhere = len(targets) == len(difference.targets) > 1
-        table.add_row(Text(name), Text(old), Text(new), Text(f"all {len(targets)}" if everywhere else ", ".join(targets)))
+        table.add_row(
+            Text(shown(name)), Text(shown(old)), Text(shown(new)), Text(f"all {len(targets)}" if everywhere else ", ".join(targets))
+        )
     out.print(table, soft_wrap=False)
 
 

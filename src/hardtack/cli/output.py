@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _PIPE_WIDTH = 4096
 _LONG_LINE = 3000
+# What moves the cursor, colours, or turns the direction of reading: a package's names may hold it, and would write over what is said of it.
+_UNSEEN = {
+    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    for code in (*range(9), *range(11, 32), *range(127, 160), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 def console(*, stderr: bool = True) -> Console:
@@ -32,6 +37,14 @@ def print_json(kind: str, data: Mapping[str, Any]) -> None:
     print(json.dumps({"schema": SCHEMA, "kind": kind, **data}, indent=2, ensure_ascii=not beyond_ascii))
 
 
+def shown(text: str) -> str:
+    """The text as a terminal may have it: control characters told by their numbers, and every line but the first set in.
+
+    Nothing that a package says of itself can look like a line of ours.
+    """
+    return text.translate(_UNSEEN).replace("\n", "\n    ")
+
+
 def print_text(text: str, *, end: str = "\n") -> None:
     """What a program reads, on standard output, as it is."""
     print(text, end=end)
@@ -45,9 +58,9 @@ def render_error(error: HardtackError, *, as_json: bool, slug: str | None = None
     from rich.text import Text
 
     out = console()
-    out.print(Text.assemble(("error: ", "bold red"), _bounded(str(error))))
+    out.print(Text.assemble(("error: ", "bold red"), shown(_bounded(str(error)))))
     if error.hint:
-        out.print(Text.assemble(("  help: ", "bold cyan"), _bounded(error.hint)))
+        out.print(Text.assemble(("  help: ", "bold cyan"), shown(_bounded(error.hint))))
     sys.stderr.flush()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hardtack.cli.output import console, print_json, print_text, render_error
+from hardtack.cli.output import console, print_json, print_text, render_error, shown
 from hardtack.errors import HardtackError, UsageError
 from hardtack.model.finding import Finding, Severity
 
@@ -113,19 +113,19 @@ def render_findings(findings: Iterable[Finding], *, quiet: bool) -> None:
         if quiet and finding.severity is Severity.NOTE:
             continue
         word, style = _WEIGHTS[finding.severity]
-        out.print(Text.assemble((f"{word}: ", style), finding.message, (f"  [{finding.code}]", "dim")))
+        out.print(Text.assemble((f"{word}: ", style), shown(finding.message), (f"  [{finding.code}]", "dim")))
         if same.count > 1 and same.targets:
             out.print(Text.assemble(("  targets: ", "bold"), ", ".join(same.targets)))
         for line in same.required_by[:_SHOWN]:
-            out.print(Text.assemble(("  required by: ", "bold"), line))
+            out.print(Text.assemble(("  required by: ", "bold"), shown(line)))
         if len(same.required_by) > _SHOWN:
             out.print(Text(f"  ... and {len(same.required_by) - _SHOWN} more"))
         for line in finding.instead[:_SHOWN]:
-            out.print(Text.assemble(("  there is: ", "bold"), line))
+            out.print(Text.assemble(("  there is: ", "bold"), shown(line)))
         if len(finding.instead) > _SHOWN:
             out.print(Text(f"  ... and {len(finding.instead) - _SHOWN} more (--json has them all)"))
         if finding.hint:
-            out.print(Text.assemble(("  help: ", "bold cyan"), finding.hint))
+            out.print(Text.assemble(("  help: ", "bold cyan"), shown(finding.hint)))
 
 
 def show_error(error: HardtackError, form: Form, *, slug: str | None = None) -> None:

@@ -74,7 +74,7 @@ def _folder(folder: Path, stop: Cancellation) -> Inventory:
     for place, path in sorted(there.items()):
         named = _named(path.name)
         if path not in found or named is None:
-            unread.append((place, "a link that leads nowhere" if named else "its name is not that of a wheel or source archive"))
+            unread.append((place, "it is no file" if named else "its name is not that of a wheel or source archive"))
             continue
         licence = None
         if path.name.endswith(".whl"):
@@ -144,10 +144,14 @@ def _pylock(text: str, path: Path, targets: Sequence[Target]) -> Inventory:
     described = read_target_descriptions(text)
     own = [from_description(described[name], where=f"{path}: {name}") for name in lock.targets if name in described]
     wanted = own or list(targets)
+    try:
+        packages = tuple(_locked(package) for package in lock.packages)
+    except ValueError as error:  # a URL that is none
+        raise InputError(str(error), where=str(path)) from None
     return Inventory(
         label=str(path),
         kind="pylock.toml",
-        packages=tuple(_locked(package) for package in lock.packages),
+        packages=packages,
         targets=_planned(lock, wanted) if wanted else {},
     )
 
@@ -177,7 +181,7 @@ def _source(source: Source) -> str:
 def _plain_url(url: str) -> str:
     """A URL without login: a lock of another tool may hold one."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.username or parts.password else url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
 
 
 def _planned(lock: Lock, targets: Iterable[Target]) -> dict[str, tuple[Taken, ...]]:
@@ -235,6 +239,8 @@ def _uv_file(file: Mapping[str, Any], row: Mapping[str, Any]) -> ListedFile:
     filename = unquote(urlsplit(place).path).replace("\\", "/").rpartition("/")[2]
     if not filename:
         raise ValueError("a file without a name")
+    if not isinstance(file.get("hash", ""), str):
+        raise TypeError("a hash that is no text")
     size = file.get("size")
     return ListedFile(
         filename=filename,
