@@ -253,9 +253,9 @@ def _skews(pieces: Sequence[Piece], voices: Sequence[Voice], pins: Iterable[Pin]
         places = versions_of.setdefault(pin.name, {}).setdefault(pin.version, [])
         if pin.target not in places:
             places.append(pin.target)
-    for name, versions in versions_of.items():
-        if len(versions) > 1:
-            told = tuple((version, tuple(places)) for version, places in versions.items())
+    for name, places_of in versions_of.items():
+        if len(places_of) > 1:
+            told = tuple((version, tuple(places)) for version, places in places_of.items())
             found.setdefault(name, [Skew(name=name, versions=told, reason="these targets were locked apart")])
     return tuple(skews[0] if len(skews) == 1 else _joined(skews) for skews in found.values())
 
