@@ -7,6 +7,7 @@ import platform
 import sys
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -258,6 +259,7 @@ def test_a_recipe_reaches_every_hook_and_the_record(bench: Bench, tmp_path: Path
     assert built.record.config == {"--global-option": ("a", "b"), "editable_mode": ("strict",)}
     assert built.record.variables == {"WITH_X": "yes please"}
     assert built.record.programs == {"git": hashlib.sha256(Path("/usr/bin/git").resolve().read_bytes()).hexdigest()}
+    assert str(tmp_path) not in repr(built.record) and str(bench.python) not in repr(built.record)
     answer = prepare_metadata(careful.facts, careful.path, shop=bench.shop(), recipe=FULL)
     assert answer.version == careful.facts.version
     plain = build(bench, source(tmp_path)).record
@@ -361,6 +363,28 @@ def test_benches_share_an_environment_and_cannot_change_it(bench: Bench, tmp_pat
         assert [path for path in folder[0].iterdir() if (path / "pyvenv.cfg").exists()] == made
         assert len(made) == 1
     assert not folder[0].exists()
+
+
+def test_many_at_once(bench: Bench, tmp_path: Path) -> None:
+    """From several threads, with tools that they share and tools of their own."""
+    wheel_folder(
+        bench.links, ("tool", "1.0", {"tool.py": b""}), *((f"own{number}", "1.0", {f"own{number}.py": b""}) for number in range(2))
+    )
+    supply = FolderSupply(bench.links)
+    sources = []
+    for number in range(4):
+        (tmp_path / str(number)).mkdir()
+        asks = ASKS.format(f"['own{number % 2}']")
+        needs = f"def build_wheel(d, *_, plain=build_wheel):\n    import tool, own{number % 2}\n    return plain(d)\n# {number}\n"
+        sources.append(source(tmp_path / str(number), asks + needs, requires=["tool"]))
+    with Environments(bench.shop()) as environments, ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(lambda one: build(bench, one, environments=environments, supply=supply), sources))
+        [folder] = [path for path in bench.work.iterdir() if path.name.startswith(".hardtack-environments")]
+        made = [path for path in folder.iterdir() if (path / "pyvenv.cfg").exists()]
+    assert len(made) == 3
+    assert [sorted(one.record.requires) for one in built] == [[f"own{number % 2}==1.0", "tool==1.0"] for number in range(4)]
+    assert len({one.record.source_sha256 for one in built}) == 4
+    assert sorted(path for path in bench.work.rglob("*") if path.is_file()) == sorted(one.path for one in built)
 
 
 @none

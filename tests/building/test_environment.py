@@ -63,6 +63,15 @@ def test_what_a_wheel_needs_is_for_the_supply_to_bring(uv: Uv, tmp_path: Path) -
     assert list(made.installed) == ["needy==1.0"]
 
 
+@pytest.mark.parametrize("version", ["1.0+local.1", "1!2.0", "2.0rc1", "1.0.post2"])
+def test_odd_versions_in_odd_folders(uv: Uv, tmp_path: Path, version: str) -> None:
+    odd = tmp_path / "a b#c%20ü;@"
+    made = environment(uv, odd / "env", tool(odd / "store", "odd.name", version))
+    assert list(made.installed) == [f"odd-name=={version}"]
+    done = run([str(made.python), "-c", "import odd_name; print(odd_name.version)"], environment={}, timeout=20)
+    assert done.stdout.strip() == version, done.stderr
+
+
 def test_none_at_all(uv: Uv, tmp_path: Path) -> None:
     made = environment(uv, tmp_path / "work" / "env")
     assert made.installed == {}
