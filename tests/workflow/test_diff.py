@@ -175,6 +175,23 @@ def test_a_lock_of_another_tool_is_planned_for_the_targets_that_are_named(houses
     }
 
 
+def test_only_what_the_named_targets_get_is_compared(houses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(capsys, houses / "two", houses / "three", "-t", LINUX)[0] == 0
+    code, found = asked(capsys, houses / "one", houses / "two", "-t", WINDOWS)
+    assert code == 1
+    assert [one["files"]["added"] for one in found["packages"]] == [["leaf-2.0-py3-none-win_amd64.whl"]]
+    assert list(found["targets"]["both"]) == [WINDOWS]
+
+
+def test_targets_that_a_side_is_not_for_are_refused(houses: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not for py312-windows"):
+        diff(houses / "two", houses / "three", targets=[WINDOWS])
+    old = tmp_path / "pylock.toml"
+    old.write_text('lock-version = "1.0"\ncreated-by = "x"\nrequires-python = ">=3.13"\npackages = []\n')
+    with pytest.raises(InputError, match="not made for"):
+        diff(old, houses / "two", targets=[LINUX])
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

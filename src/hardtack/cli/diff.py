@@ -26,7 +26,7 @@ _SHORT_DIGEST = 12
 @click.argument("before", type=_PLACE, metavar="A")
 @click.argument("after", type=_PLACE, metavar="B")
 @click.option("-t", "--target", "targets", multiple=True, metavar="NAME",
-              help="Compare what this target gets; a pylock.toml of another tool is planned for it.  [may be repeated]")  # fmt: skip
+              help="Compare only what this target gets; a pylock.toml of another tool is planned for it.  [may be repeated]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: only the exit code.")
 def command(before: Path, after: Path, targets: tuple[str, ...], as_json: bool, quiet: bool) -> int:
@@ -123,7 +123,7 @@ def _details(change: PackageChange) -> list[Text]:
             for name in names[:_MANY]
         ]
         more = max(0, len(change.removed) - _MANY) + max(0, len(change.added) - _MANY)
-        lines += [Text(f"... and {plural(more, 'file')} more (--json has them all)", style="dim")] if more else []
+        lines += [Text(f"... and {plural(more, 'more file')} (--json has them all)", style="dim")] if more else []
     elif change.removed or change.added:
         lines.append(Text(f"files: {len(change.removed)} gone, {len(change.added)} new", style="dim"))
     old, new = change.sizes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 from packaging.version import InvalidVersion, Version
 
-from hardtack.errors import HardtackError, InputError
+from hardtack.errors import HardtackError, InputError, LockError
 from hardtack.inputs.text import parse_toml, read_bounded
 from hardtack.model.fit import read_wheel_name
 from hardtack.model.lock import Lock, LockedFile, LockedPackage, Source
@@ -152,7 +152,7 @@ def _pylock(text: str, path: Path, targets: Sequence[Target]) -> Inventory:
         label=str(path),
         kind="pylock.toml",
         packages=packages,
-        targets=_planned(lock, wanted) if wanted else {},
+        targets=_planned(lock, wanted, str(path)) if wanted else {},
     )
 
 
@@ -184,9 +184,13 @@ def _plain_url(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
 
 
-def _planned(lock: Lock, targets: Iterable[Target]) -> dict[str, tuple[Taken, ...]]:
+def _planned(lock: Lock, targets: Sequence[Target], where: str) -> dict[str, tuple[Taken, ...]]:
     found: dict[str, list[Taken]] = {target.name: [] for target in targets}
-    for entry in plan(lock, list(targets)).entries:
+    try:
+        planned = plan(lock, targets)
+    except LockError as error:
+        raise InputError(error.reason, where=where, hint=error.hint) from None
+    for entry in planned.entries:
         version = str(entry.package.version) if entry.package.version is not None else None
         file = entry.decision.file if isinstance(entry.decision, Take) else None
         found[entry.target].append(
