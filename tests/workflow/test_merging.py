@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from packaging.version import Version
 
 from hardtack.model.finding import Severity
 from hardtack.model.fit import read_wheel_name
-from hardtack.model.lock import Lock, LockedBuild, LockedFile, LockedPackage, LockedRoot, Waiver
+from hardtack.model.lock import Lock, LockedBuild, LockedFile, LockedPackage, LockedRoot, Skew, Waiver
 from hardtack.model.manifest import Manifest, ManifestFile, Pin
 from hardtack.model.wheel import WheelFacts
 from hardtack.targets.catalog import describe, parse_target
@@ -154,6 +156,21 @@ def test_a_stretch_that_is_half_there_is_not_papered_over() -> None:
     assert [one.pin.name for one in whole.held] == ["app"]
     [finding] = whole.findings
     assert finding.code == "merge-conflict" and finding.severity is Severity.ERROR and "3.12.4" in finding.message
+
+
+def test_a_version_that_only_a_part_has_is_among_the_several() -> None:
+    newer, windows = "py313-linux-x86_64", "py312-windows-x86_64"
+    lib = (a_package("lib", "1.0"), a_package("lib", "2.0"))
+    told = Skew(name="lib", versions=(("2.0", (LINUX,)), ("3.0", (newer,))), reason="wheels")
+    first = a_piece("a", LINUX, newer, packages=lib[1:])
+    first = replace(first, manifest=replace(first.manifest, skews=(told,)))
+    pinned = a_piece("c", windows, packages=lib[:1], roots=(a_root("lib"),), pins=((windows, "lib", None),))
+    two = a_piece("b", MAC, packages=lib[1:], roots=(a_root("lib"),), pins=((MAC, "lib", None),))
+    held = replace(two.held[0], pin=replace(two.held[0].pin, version="2.0", filename="lib-2.0-py3-none-any.whl"),
+                   facts=facts_of("lib-2.0-py3-none-any.whl", sha256="b" * 64))  # fmt: skip
+    [skew] = merged([first, pinned, replace(two, held=(held,))]).lock.skews
+    assert dict(skew.versions) == {"2.0": (LINUX, MAC), "3.0": (newer,), "1.0": (windows,)}
+    assert skew.reason == "wheels; these targets were locked apart"
 
 
 def test_waivers_are_kept_with_those_who_declared_them() -> None:

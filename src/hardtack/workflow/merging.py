@@ -256,7 +256,9 @@ def _skews(pieces: Sequence[Piece], voices: Sequence[Voice], pins: Iterable[Pin]
     for name, places_of in versions_of.items():
         if len(places_of) > 1:
             told = tuple((version, tuple(places)) for version, places in places_of.items())
-            found.setdefault(name, [Skew(name=name, versions=told, reason="these targets were locked apart")])
+            known = {version for skew in found.get(name, ()) for version, _ in skew.versions}
+            if not known.issuperset(places_of):
+                found.setdefault(name, []).append(Skew(name=name, versions=told, reason="these targets were locked apart"))
     return tuple(skews[0] if len(skews) == 1 else _joined(skews) for skews in found.values())
 
 
