@@ -15,6 +15,7 @@ from hardtack.model.target import Target
 from hardtack.model.wheel import SdistFacts
 from hardtack.wheelhouse.native import wheel_floor
 from hardtack.wheelhouse.store import Store
+from hardtack.workflow.asked import asked_words
 from hardtack.workflow.yard import FAULTS, Sourced, Yard, finding_of
 
 
@@ -36,7 +37,7 @@ def build_for(facts: SdistFacts, archive: Path, targets: Sequence[Target], yard:
         tried, interpreters = _rounds(facts, archive, targets, yard, _Pythons(facts, yard))
     except FAULTS as error:
         return {target.name: finding_of(error, facts.filename) for target in targets}
-    return _answers(facts, targets, interpreters, tried, yard.supplies.store)
+    return _answers(facts, targets, interpreters, tried, yard)
 
 
 def first_interpreters(facts: SdistFacts, targets: Sequence[Target], yard: Yard) -> tuple[Interpreter, ...]:
@@ -97,7 +98,7 @@ def _rounds(
 
 
 def _answers(
-    facts: SdistFacts, targets: Sequence[Target], interpreters: Sequence[Interpreter], tried: Sequence[_Tried], store: Store
+    facts: SdistFacts, targets: Sequence[Target], interpreters: Sequence[Interpreter], tried: Sequence[_Tried], yard: Yard
 ) -> Mapping[str, Sourced | Finding]:
     answers: dict[str, Sourced | Finding] = {}
     wheels = [one.outcome for one in tried if isinstance(one.outcome, Sourced)]
@@ -116,8 +117,16 @@ def _answers(
         else:
             left.append(target)
     if left:
-        made = [_made(one, store) for one in tried]
-        for gap in build_gaps(left, interpreters, made=made, name=facts.name, version=str(facts.version)):
+        gaps = build_gaps(
+            left,
+            interpreters,
+            made=[_made(one, yard.supplies.store) for one in tried],
+            name=facts.name,
+            version=str(facts.version),
+            asked=asked_words(yard.job),
+            wheelhouse=str(yard.job.output),
+        )
+        for gap in gaps:
             answers[gap.target] = Finding(
                 code=gap.code,
                 message=f"{facts.name} {facts.version} has nothing that serves {gap.target}: {gap.reason}",
