@@ -61,3 +61,16 @@ def keep_log(key: str, log: Path, *, cache_dir: Path) -> Path:
     place = log_of(key, cache_dir=cache_dir)
     write_bytes(place, data)
     return place
+
+
+def took_before(sha256: str, *, cache_dir: Path) -> float | None:
+    """Seconds that the last build of a source took, None where there was none."""
+    try:
+        return float((cache_dir / "built" / f"{sha256}.seconds").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def remember_seconds(sha256: str, seconds: float, *, cache_dir: Path) -> None:
+    """Keep how long a build of a source took, for the order of the next ones."""
+    write_bytes(cache_dir / "built" / f"{sha256}.seconds", f"{seconds:.1f}\n".encode())

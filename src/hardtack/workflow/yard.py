@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from hardtack.building.built import built_before, remember
 from hardtack.building.environment import Environments
 from hardtack.building.faults import BuildRequirementFault
 from hardtack.building.interpreter import Interpreter, ask, installed
+from hardtack.building.notes import remember_seconds, took_before
 from hardtack.building.order import expected_cost
 from hardtack.building.repair import find_repairer
 from hardtack.building.root import BuildRoot, open_root
@@ -157,7 +159,11 @@ class Yard:
             key=f"wheel {facts.sha256} {_place(interpreter)}",
             label=facts.filename,
             do=do,
-            cost=expected_cost(path.stat().st_size, compiled=facts.compiled),
+            cost=expected_cost(
+                path.stat().st_size,
+                compiled=facts.compiled,
+                remembered=took_before(facts.sha256, cache_dir=self.supplies.cache_dir),
+            ),
             memory=_MEMORY[facts.compiled],
         )
 
@@ -197,7 +203,9 @@ class Yard:
                     filename=before.filename, sha256=before.sha256, size=before.size, record=before.record, outside=before.outside
                 )
             else:
+                began = time.monotonic()
                 built = place.wheel()
+                remember_seconds(facts.sha256, time.monotonic() - began, cache_dir=self.supplies.cache_dir)
                 sha256 = self.supplies.store.add_file(built.path)
                 remove(built.path.parent)
                 remember(place.key, built, cache_dir=self.supplies.cache_dir)
