@@ -10,12 +10,12 @@ from hardtack.wheelhouse.elf import MAGIC, BadElf, ElfFacts, read_elf
 
 _SMALLEST = 52  # bytes of the smallest ELF header
 # A file of this size is kept whole; of a larger one the head, where linkers put what the loader reads, and the tail, where patchelf does.
-_WHOLE = 48 << 20
-_HEAD, _TAIL = 32 << 20, 16 << 20
+_WHOLE = 24 << 20
+_HEAD, _TAIL = 16 << 20, 8 << 20
 _ROOM = 32 << 20  # characters of all names in the ELF files of one archive
 # Where that was not enough the member is unpacked again, for a stretch around what was missed, so many times at most.
 _AGAIN = 6
-_BEFORE, _AFTER = 1 << 20, 24 << 20
+_BEFORE, _AFTER = 1 << 20, 12 << 20
 # Never machine code; everything else is looked at, for programs have no suffix.
 _TEXTS = (".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".hpp", ".txt", ".md", ".rst", ".json", ".toml", ".yaml", ".yml", ".css", ".js",
           ".html", ".svg", ".png", ".typed", ".po", ".mo", ".csv", ".xml", ".cmake", ".f90", ".npy", ".npz", ".ttf")  # fmt: skip
@@ -44,7 +44,7 @@ class ElfMembers:
     def watch(self, name: str, size: int, source: _Source) -> Iterator[bytes | memoryview]:
         """Pass the member's pieces on, and read it when the last was taken. Errors of ``source`` pass through, and nothing is read then.
 
-        ``source`` gives the pieces from the start each time that it is called: again only for a file of more than 48 MiB whose tables
+        ``source`` gives the pieces from the start each time that it is called: again only for a file of more than 24 MiB whose tables
         lie where few do.
         """
         kept: _Kept | None = _Kept(size)
