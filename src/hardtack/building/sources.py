@@ -29,7 +29,7 @@ from hardtack.building.ingredients import digest_of, gathered
 from hardtack.building.interpreter import ask as ask_python
 from hardtack.building.interpreter import fitting
 from hardtack.building.notes import answered_before, remember_answer
-from hardtack.building.rounds import Ask, Round, each_once, settle, supplied
+from hardtack.building.rounds import Ask, Round, Settled, each_once, settle, supplied
 from hardtack.building.trees import asks_git, copy_file, listed, stated_versions, tracked
 from hardtack.building.workshop import Asker, Tool, Workshop
 from hardtack.errors import BuildFault
@@ -305,9 +305,13 @@ def ask_requires(
     It is remembered. Raises BuildFault where the backend fails, and what ``shop.supply`` raises.
     """
     key = digest_of({"schema": _SCHEMA, "asked of": archive_key(room, shop=shop, recipe=recipe)})
-    before = answered_before(key, cache_dir=shop.cache_dir)
-    if before is not None:
-        return before
+    stated = answered_before(f"{key}-stated", cache_dir=shop.cache_dir)
+    interpreter = ask_python(shop.python)
+    if stated is not None:
+        tools = supplied(Asker(filename=name), stated, interpreter=interpreter, shop=shop)
+        before = answered_before(_with_tools(key, tools), cache_dir=shop.cache_dir)
+        if before is not None:
+            return before
     room.complete()
     system = read_build_system(room.path, name=name)
     if isinstance(system, BadSdist):
@@ -315,8 +319,14 @@ def ask_requires(
     with ExitStack() as stack:
         making = _Making(room, name, system, shop, recipe, environments or stack.enter_context(Environments(shop)))
         asked = making.besides(("wheel", "editable"))
-    remember_answer(key, asked, cache_dir=shop.cache_dir)
+    first = making.rounds[0]
+    remember_answer(f"{key}-stated", first.requires, cache_dir=shop.cache_dir)
+    remember_answer(_with_tools(key, first.tools), asked, cache_dir=shop.cache_dir)
     return asked
+
+
+def _with_tools(key: str, tools: Sequence[Tool]) -> str:
+    return digest_of({"key": key, "tools": sorted(f"{tool.filename} {tool.sha256}" for tool in tools)})
 
 
 class _Making:
@@ -372,19 +382,20 @@ class _Making:
 
     def besides(self, kinds: Sequence[str]) -> tuple[Requirement, ...]:
         """What the hooks of these kinds ask for that is not stated."""
-        stated = {str(requirement) for requirement in self._stated}
+        asked: list[Requirement] = []
         for kind in kinds:
-            self._ready(lambda tools, kind=kind: self._told(lambda: self._wanted(kind, tools)))  # type: ignore[misc]
-        asked = each_once(requirement for one in self.rounds for requirement in one.requires)
-        return tuple(requirement for requirement in asked if str(requirement) not in stated)
+            asked += self._ready(lambda tools, kind=kind: self._told(lambda: self._wanted(kind, tools))).requires  # type: ignore[misc]
+        stated = {str(requirement) for requirement in self._stated}
+        return tuple(requirement for requirement in each_once(asked) if str(requirement) not in stated)
 
     @property
     def _stated(self) -> list[Requirement]:
         return [*self._system.build_requires, *self._recipe.requires]
 
-    def _ready(self, wanted: Ask) -> None:
+    def _ready(self, wanted: Ask) -> Settled:
         settled = settle(Asker(filename=self._name), self._stated, interpreter=self._interpreter, shop=self._shop, ask=wanted)
         self.rounds.extend(settled.rounds)
+        return settled
 
     def _wanted(self, kind: str, tools: Sequence[Tool]) -> Sequence[Requirement]:
         self._backend.use(self._environments.environment(self._interpreter, tools, sandbox=self._shop.sandbox))

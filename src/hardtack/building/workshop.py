@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +13,12 @@ from hardtack.building.interpreter import Interpreter
 from hardtack.building.repair import Repairer
 from hardtack.building.sandbox_launch import Limits, Sandbox
 from hardtack.reporting import Reporter
+from hardtack.system import capacity
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.uv import Uv
 
 EPOCH = 315_532_800  # 1980-01-01, the oldest time that a ZIP archive can hold
 _SECONDS = 3600.0  # for each hook
-
-
-def _cores() -> int:
-    """How many this process may use; all of the machine's where that cannot be told."""
-    count = getattr(os, "process_cpu_count", None)  # Python 3.13
-    if count is not None:
-        return int(count() or 1)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +65,7 @@ class Workshop:
     source_date_epoch: int = EPOCH
     limits: Limits = field(default_factory=lambda: Limits(seconds=_SECONDS))
     repairer: Repairer | None = None
-    cores: int = field(default_factory=_cores)
+    cores: int = field(default_factory=capacity.cores)
     compilers: Callable[[], Mapping[str, str]] = compilers_here
     zone: str = "UTC"
     backwards: bool = False

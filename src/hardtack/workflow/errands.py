@@ -36,18 +36,22 @@ class Errands:
         self._circles: dict[str, tuple[str, ...]] = {}
         self._here = threading.local()
 
+    @property
+    def workers(self) -> int:
+        """How many errands are done at once."""
+        return self._workers or default_workers(capacity.cores(), capacity.available_memory())
+
     def run(self, errands: Sequence[Errand]) -> list[Any]:
         """Do them all, and what they turn out to need; the outcome of each."""
         for errand in errands:
             self._errands.setdefault(errand.key, errand)
         if not errands:
             return []
-        cores, memory = capacity.cores(), capacity.available_memory()
         run_jobs(
             [_job(errand) for errand in errands if errand.key not in self._outcomes],
             self._work,
-            workers=self._workers or default_workers(cores, memory),
-            memory=memory,
+            workers=self.workers,
+            memory=capacity.available_memory(),
             succeeded=lambda _: True,
             failed=self._circle,
             stop=self._stop,

@@ -40,7 +40,7 @@ from hardtack.model.requirements import Requirements
 from hardtack.model.target import Target
 from hardtack.model.wheel import BadSdist, SdistFacts
 from hardtack.reporting import Reporter
-from hardtack.system import environ
+from hardtack.system import capacity, environ
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import remove
 from hardtack.wheelhouse.sdist import inspect_sdist
@@ -323,6 +323,8 @@ class Yard:
                 processes=stated.processes or usual.processes,
             ),
             repairer=find_repairer(),
+            # What several builds at once have between them.
+            cores=max(1, capacity.cores() // self.errands.workers),
         )
 
     @functools.cached_property
