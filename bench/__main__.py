@@ -1,4 +1,4 @@
-"""``python -m bench all|fetch|three|again|judge|lock|startup|growth [--workload S|M|L] [--json FILE]``: see README.md."""
+"""``python -m bench all|fetch|three|again|judge|lock|build|startup|growth [--workload S|M|L] [--json FILE]``: see README.md."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.again import bench_again, bench_judge
+from bench.building import bench_build
 from bench.fetching import bench_fetch, bench_three
 from bench.growth import bench_growth
 from bench.locking import bench_lock
@@ -21,7 +22,7 @@ from hardtack.system.environ import cache_dir, variables
 
 ROUNDS = {"S": 5, "M": 3, "L": 3}
 _SERVED: dict[str, Callable[..., Report]] = {"fetch": bench_fetch, "again": bench_again, "judge": bench_judge}
-_STAGES = (*_SERVED, "three", "lock", "startup", "growth")
+_STAGES = (*_SERVED, "three", "lock", "build", "startup", "growth")
 
 
 def main() -> int:
@@ -60,6 +61,8 @@ def _measured(stage: str, workload: str, data: Path, rounds: int) -> Iterator[Re
         yield bench_growth(rounds=1 if workload == "S" else 2)
     elif stage == "lock":
         yield bench_lock(data, workload=workload, rounds=rounds)
+    elif stage == "build":
+        yield bench_build(data, rounds=min(rounds, 3))
     elif stage == "three":
         wheels, by_target = prepare_three(workload, data)
         with serving(wheels, data) as registry:
