@@ -213,6 +213,20 @@ def test_what_looks_compiled_is_built_in_the_root_at_once_and_what_is_pure_is_no
     assert jobs(FLOORS, [HERE, OLD, OLDER], made=[made(HERE, PURE)]) == []
 
 
+def test_of_two_as_old_the_root_is_built_in_and_the_other_when_that_fails() -> None:
+    same = python("3.11.1", root="/same")
+    assert jobs([FLOORS[1]], [HERE, same], compiled=True)[0][0] == "3.11.1"
+    assert jobs([FLOORS[1]], [HERE, same], made=[made(same)]) == [("3.11.7", (FLOORS[1].name,))]
+    assert jobs([FLOORS[1]], [HERE, same], made=[made(HERE)]) == [("3.11.1", (FLOORS[1].name,))]
+    assert jobs([FLOORS[1]], [HERE, same], made=[made(HERE, "cp311-cp311-manylinux_2_35_x86_64")]) == []
+
+
+def test_what_cannot_be_repaired_in_a_root_is_tried_outside_of_it() -> None:
+    lacking = made(OLD, "cp311-cp311-linux_x86_64", outside=("libyaml-0.so.2",))
+    assert jobs([FLOORS[1]], [HERE, OLD], made=[lacking]) == [("3.11.7", (FLOORS[1].name,))]
+    assert jobs([FLOORS[1]], [HERE, OLD], made=[lacking, made(HERE, "cp311-cp311-manylinux_2_35_x86_64")]) == []
+
+
 def test_without_roots_nothing_is_ordered_anew() -> None:
     assert jobs(TARGETS, [HERE, python("3.11.2")], compiled=True)[0][0] == "3.11.7"
 

@@ -82,8 +82,10 @@ def plan_builds(
     tried = {_kind(one.interpreter) for one in made}
     jobs: dict[tuple[object, ...], tuple[Interpreter, list[str]]] = {}
     for target in _without(targets, made):
-        # Where one made a wheel that the target does not load, a newer C library's is loaded even less.
-        floors = [one.interpreter.libc_version or (0, 0) for one in made if one.tags and matches(one.interpreter, target)]
+        # Where one made a wheel that is too new for the target, a newer C library's is too. Libraries that it lacks are another matter: what
+        # brings them along may run in one system and not in the other.
+        own = [one for one in made if one.tags and not one.outside and matches(one.interpreter, target)]
+        floors = [one.interpreter.libc_version or (0, 0) for one in own]
         for interpreter in _ranked(target, interpreters):
             kind = _kind(interpreter)
             if kind not in tried and all((interpreter.libc_version or (0, 0)) < floor for floor in floors):
@@ -96,8 +98,8 @@ def _ranked(target: Target, interpreters: Sequence[Interpreter]) -> list[Interpr
     """The interpreters of the target's kind: the oldest glibc first, those above the target's floor after those that are not."""
     floor = target.platform.floor or (0, 0)
     mine = [one for one in interpreters if matches(one, target)]
-    # Stable: of those alike, the preferred one.
-    return sorted(mine, key=lambda one: ((one.libc_version or (0, 0)) > floor, one.libc_version or (0, 0)))
+    # Of those alike, a root's, which was given for this; then the preferred one.
+    return sorted(mine, key=lambda one: ((one.libc_version or (0, 0)) > floor, one.libc_version or (0, 0), one.root is None))
 
 
 def build_gaps(
@@ -157,7 +159,8 @@ def _same_platform(interpreter: Interpreter, target: Target) -> bool:
 def _kind(interpreter: Interpreter) -> tuple[object, ...]:
     release = interpreter.version.release[:2]
     one = interpreter
-    return (one.implementation, release, one.free_threaded, one.os, one.arch, one.libc, one.libc_version)
+    # A root has compilers and libraries of its own: what fails here may not fail there.
+    return (one.implementation, release, one.free_threaded, one.os, one.arch, one.libc, one.libc_version, one.root)
 
 
 def _without(targets: Sequence[Target], made: Sequence[Made]) -> list[Target]:
