@@ -78,6 +78,13 @@ def test_how_often_it_is_read_again_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert source.begun <= 8
 
 
+def test_what_is_too_large_to_be_one_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elf_members, "_LARGEST", len(SAMPLE) - 1)
+    members, source = read(SAMPLE, 64)
+    assert (members.found, members.broken) == ([], [("a/x.so", f"it has {len(SAMPLE)} bytes")])
+    assert source.begun == 1
+
+
 def test_what_is_no_elf_file_is_not_kept_and_systems_are_told_apart() -> None:
     for data, others in (
         (b"MZ" + bytes(100), "windows"),

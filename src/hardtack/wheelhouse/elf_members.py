@@ -12,6 +12,7 @@ _SMALLEST = 52  # bytes of the smallest ELF header
 # A file of this size is kept whole; of a larger one the head, where linkers put what the loader reads, and the tail, where patchelf does.
 _WHOLE = 24 << 20
 _HEAD, _TAIL = 16 << 20, 8 << 20
+_LARGEST = 4 << 30  # unpacking one again and again would take minutes, and no linker makes one
 _ROOM = 32 << 20  # characters of all names in the ELF files of one archive
 # Where that was not enough the member is unpacked again, for a stretch around what was missed, so many times at most.
 _AGAIN = 6
@@ -58,7 +59,10 @@ class ElfMembers:
                         kept = None
             yield piece
         if kept is not None and told:
-            facts = _read(kept, source) if self._room > 0 else BadElf(reason="the ELF files before it have too many names")
+            if size > _LARGEST:
+                facts: ElfFacts | BadElf = BadElf(reason=f"it has {size} bytes")
+            else:
+                facts = _read(kept, source) if self._room > 0 else BadElf(reason="the ELF files before it have too many names")
             if isinstance(facts, BadElf):
                 self.broken.append((name, facts.reason))
             else:
