@@ -37,6 +37,7 @@ def test_what_is_compiled_is_compiled_in_the_root(yard: Yard, root: Path) -> Non
     yard.index.add(*make_sdist("mini", pyproject=pyproject, metadata="Metadata-Version: 2.2\nName: mini\nVersion: 1.0\n", files=files))
     result = yard.build("mini", targets=(HERE,), options=BuildOptions(trial=True, output=yard.wheelhouse, build_root=root))
     proven(result)  # with a real installation
+    assert result.manifest is not None
     [file] = [file for file in result.manifest.files if file.filename.startswith("mini-")]
     assert file.build is not None
     assert file.build.sandbox.startswith("bubblewrap, root glibc ")

@@ -82,8 +82,8 @@ def plan_builds(
     tried = {_kind(one.interpreter) for one in made}
     jobs: dict[tuple[object, ...], tuple[Interpreter, list[str]]] = {}
     for target in _without(targets, made):
-        # Where one made a wheel that is too new for the target, a newer C library's is too. Libraries that it lacks are another matter: what
-        # brings them along may run in one system and not in the other.
+        # Where one made a wheel that is too new for the target, a newer C library's is too. Libraries that it lacks are another matter:
+        # what brings them along may run in one system and not in the other.
         own = [one for one in made if one.tags and not one.outside and matches(one.interpreter, target)]
         floors = [one.interpreter.libc_version or (0, 0) for one in own]
         for interpreter in _ranked(target, interpreters):
