@@ -107,10 +107,7 @@ def lock(
         extras=requirements.extras,
         groups=requirements.groups,
         default_groups=requirements.default_groups,
-        waivers=tuple(
-            [Waiver(kind="override", requirement=_told(root), origin=str(root.origin)) for root in requirements.overrides]
-            + [Waiver(kind="exclude", requirement=name, origin="configuration") for name in requirements.excludes]
-        ),
+        waivers=waivers_of(requirements),
         inputs_digest=settings.inputs_digest,
         exclude_newer=settings.exclude_newer,
     )
@@ -475,6 +472,12 @@ def locked_roots(roots: Sequence[RootRequirement]) -> tuple[LockedRoot, ...]:
     return tuple(
         LockedRoot(requirement=_told(root), origin=str(root.origin), scope=root.scope, extra=root.extra, group=root.group) for root in roots
     )
+
+
+def waivers_of(requirements: Requirements) -> tuple[Waiver, ...]:
+    """The departures from packages' metadata that the inputs declare."""
+    overrides = [Waiver(kind="override", requirement=_told(root), origin=str(root.origin)) for root in requirements.overrides]
+    return (*overrides, *(Waiver(kind="exclude", requirement=name, origin="configuration") for name in requirements.excludes))
 
 
 def _told(root: RootRequirement) -> str:

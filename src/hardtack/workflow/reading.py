@@ -217,7 +217,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
         reporter.detail(f"{line.name} = {line.value}  ({line.source}{'' if line.used else '; not used'})")
     requirements = replace(requirements, index_pins=(*requirements.index_pins, *_stated_pins(requirements, settings)))
     lock_file = next((found for found in requirements.found if found.used and found.kind in ("uv.lock", "pylock")), None)
-    targets = _targets(request.targets, configuration, lock_file)
+    targets = targets_of(request.targets, configuration, lock_file)
     for found in requirements.found:
         words = "read" if found.used else "left aside"
         place = found.path.relative_to(project_dir) if found.path.is_relative_to(project_dir) else found.path
@@ -352,7 +352,7 @@ def _fetch_text(url: str, settings: IndexSettings, credentials: Credentials, sto
         transport.close()
 
 
-def _targets(asked: Sequence[str | Target], configuration: Configuration, lock_file: FoundInput | None) -> tuple[Target, ...]:
+def targets_of(asked: Sequence[str | Target], configuration: Configuration, lock_file: FoundInput | None) -> tuple[Target, ...]:
     """The targets: those asked for, else the configuration's, else those that the lock was made for, else this host."""
     tables = configuration.targets if isinstance(configuration.targets, Mapping) else {}
     place = str(configuration.origins.get("targets", "the configuration"))
