@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hardtack.building.compare import compare_wheels
+from hardtack.building.again import repeated
+from hardtack.building.build import bench as open_bench
+from hardtack.building.interpreter import ask
 from hardtack.building.repair import find_repairer
 from hardtack.building.sandbox import Sandbox
 from hardtack.errors import BuildFault
@@ -234,11 +236,13 @@ def test_a_real_sdist_becomes_its_wheel_twice_the_same(bench: Bench, tmp_path: P
     real = SDISTS[name]
     source = sdist(tmp_path, real.project, real.version)
     assert source.facts.backend == real.backend
-    built = build(bench, source, repairer=find_repairer(), timeout=600)
+    shop = bench.shop(repairer=find_repairer(), timeout=600)
+    with open_bench(source.facts, source.path, shop=shop, interpreter=ask(bench.python)) as place:
+        built = place.wheel()
+        again = repeated(place, built.path, built.filename, built.sha256, cache_dir=bench.cache, apart=0)
     assert built.pure is not real.compiled
     assert set(real.brings) <= {requirement.partition("==")[0] for requirement in built.record.requires}
-    again = build(bench, source, repairer=find_repairer(), timeout=600)
-    assert compare_wheels(built.path, again.path) == ()
+    assert [str(difference) for difference in again.differences] == []
     where = tmp_path / "installed"
     put = bench.uv.run(
         ["pip", "install", "--offline", "--no-deps", "--python", sys.executable, "--target", str(where), str(built.path)],
