@@ -33,7 +33,8 @@ class Closure:
 
     ``wanted`` is each (normalised name, version) that is installed somewhere in the patch range; ``unneeded`` the names that lie
     there and are not. ``url_requirements`` are the texts of requirements by URL that wheels make. ``by_name`` is false where only
-    exact lists install: a URL requirement or a waiver is at work. ``points`` are the breakpoints that were walked.
+    exact lists install: a URL requirement or a waiver is at work. ``points`` are the breakpoints that were walked. ``chosen`` is every wheel
+    that is installed somewhere in the patch range, and where.
     """
 
     target: str
@@ -44,6 +45,7 @@ class Closure:
     by_name: bool
     points: tuple[str, ...]
     steps: int = 0
+    chosen: tuple[Pin, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -68,6 +70,20 @@ def prove_closure(
     project whose extras the roots carry; it need not lie there itself. Findings are complete, each told once with all patches it concerns.
     """
     return _Proof(target, roots, available, pins, constraints, waivers, project).closure()
+
+
+def walk_of(
+    *,
+    target: Target,
+    roots: Sequence[LockedRoot],
+    available: Mapping[str, Sequence[WheelFacts]],
+    pins: Sequence[Pin],
+    waivers: Sequence[Waiver] = (),
+    project: str | None = None,
+) -> tuple[Walk, tuple[tuple[LockedRoot, Requirement], ...]]:
+    """The walk that ``prove_closure`` judges, and the roots that it began with: for who asks what leads where."""
+    proof = _Proof(target, roots, available, pins, (), waivers, project)
+    return proof._walk(proof._pinned(proof.pins or ())), tuple(proof.selected)
 
 
 class _Proof:
@@ -214,6 +230,19 @@ class _Proof:
             by_name=not urls and not departed,
             points=self.stretches.points,
             steps=self.steps,
+            chosen=tuple(
+                sorted((self._pin(choice, where) for choice, where in reached.values() if choice.wheel is not None), key=_order_of_pin)
+            ),
+        )
+
+    def _pin(self, choice: Choice, where: int) -> Pin:
+        return Pin(
+            target=self.target.name,
+            name=choice.name,
+            version=str(choice.version),
+            filename=choice.filename,
+            marker=self.stretches.marker(where),
+            requires_url=choice.wheel is not None and choice.wheel.url_requirements,
         )
 
     def _reached(self, walk: Walk) -> dict[int, tuple[Choice, int]]:
@@ -470,6 +499,10 @@ _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 def _order_of(finding: Finding) -> tuple[int, str, str, str]:
     return _WEIGHT[finding.severity], finding.package or "", finding.code, finding.message
+
+
+def _order_of_pin(pin: Pin) -> tuple[str, str]:
+    return pin.name, pin.filename
 
 
 def _wish(demands: Sequence[Demand]) -> str:
