@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import sys
 from typing import Any
 
@@ -84,3 +86,20 @@ def test_the_configuration_asks_for_it_too(yard: Yard) -> None:
     yard.write("hardtack.toml", "build-twice = true\n")
     assert yard.build("steady").passed
     assert records(yard)["steady"]["repeated"] == "same"
+
+
+def test_what_is_built_anew_is_held_against_what_an_earlier_run_made(yard: Yard) -> None:
+    """Even where nobody asks for it, and the earlier bytes are gone: its digest is known."""
+    put(yard, "random", "os.urandom(8).hex()")
+    put(yard, "steady")
+    yard.build("random", "steady")
+    first = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in yard.wheelhouse.glob("*.whl")}
+    for digest in first.values():
+        for kept in (yard.cache / "files").rglob(f"*{digest[2:]}*"):
+            kept.unlink()
+    shutil.rmtree(yard.wheelhouse)
+    result = yard.build("random", "steady")
+    assert result.built == 2, "the test's own premise"
+    [finding] = [one for one in result.findings if one.code == "not-repeatable"]
+    assert finding.package == "random"
+    assert first["random-1.0-py3-none-any.whl"] in finding.message

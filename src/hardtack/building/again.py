@@ -86,6 +86,17 @@ def repeated(place: Bench, wheel: Path, filename: str, sha256: str, *, cache_dir
     return found
 
 
+def other_than_before(key: str, sha256: str, *, cache_dir: Path) -> Repeat | None:
+    """What is to be said of a wheel that was just built, where an earlier run built it and its bytes are gone; None: the same."""
+    try:
+        earlier = str(json.loads((cache_dir / "built" / f"{key}.json").read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if earlier == sha256:
+        return None
+    return Repeat(differences=(_whole(f"an earlier build of it had the sha256 {earlier}; its bytes are no longer in the cache"),))
+
+
 def _built_again(place: Bench, wheel: Path, filename: str, sha256: str, *, another_day: bool) -> Repeat:
     shop = place.shop
     shop.reporter.detail(f"{filename}: built again, elsewhere, to compare")

@@ -277,7 +277,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "not-repeatable": (
         (
-            "(warning, with `--build-twice`) other bytes came out when it was built again; the members that differ are told, and where",
+            "(warning) other bytes came out when it was built again (`--build-twice` does that); the members that differ are told, and where",
             "report it to its makers; the digest of this build holds for this wheelhouse, and another build will have another",
         ),
     ),

@@ -14,7 +14,7 @@ from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from hardtack.building.again import repeated
+from hardtack.building.again import other_than_before, repeated
 from hardtack.building.build import Bench, MetadataAnswer, bench, prepare_metadata, static_metadata
 from hardtack.building.built import built_before, remember
 from hardtack.building.environment import Environments
@@ -208,6 +208,9 @@ class Yard:
                 remember_seconds(facts.sha256, time.monotonic() - began, cache_dir=self.supplies.cache_dir)
                 sha256 = self.supplies.store.add_file(built.path)
                 remove(built.path.parent)
+                other = other_than_before(place.key, sha256, cache_dir=self.supplies.cache_dir)
+                if other is not None:
+                    self.unlike[sha256] = other.finding(built.filename, package=facts.name, version=str(facts.version))
                 remember(place.key, built, cache_dir=self.supplies.cache_dir)
                 self.built.add(sha256)
                 sourced = Sourced(
