@@ -268,6 +268,15 @@ def test_a_damaged_member_is_said_and_raises_nothing(tmp_path: Path) -> None:
     assert "cannot be unpacked" in only(compare_wheels(first, tmp_path / "second.whl"), "a", "bytes")
 
 
+def test_an_archive_whose_end_contradicts_itself_is_said_and_raises_nothing(tmp_path: Path) -> None:
+    first = wheel(tmp_path / "first.whl", {"a": b"x" * 100})
+    data = bytearray(first.read_bytes())
+    data[-10] ^= 1  # the size of the directory: every offset is now taken to be off by so much
+    (tmp_path / "second.whl").write_bytes(data)
+    assert compare_wheels(first, tmp_path / "second.whl")
+    assert compare_wheels(tmp_path / "second.whl", first)
+
+
 def test_members_of_one_name_are_compared_in_their_order(tmp_path: Path) -> None:
     paths = []
     for name, texts in (("first.whl", "12"), ("second.whl", "13")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,8 @@ _MOST = 100  # rows of a report
 _EXAMPLES = 3  # members that are named where many differ in the same way
 _LOCAL = 30  # bytes of a local header before the name
 _METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+# OSError: the place of a member may lie before the file's beginning.
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError, OSError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
