@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hardtack.model.manifest import Pin
 from hardtack.model.target import Target
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.files import place, write_bytes
+from hardtack.system.files import write_bytes
 from hardtack.system.process import Completed
 from hardtack.system.uv import Uv
 
@@ -38,6 +40,14 @@ class Trial:
     files: Mapping[str, TrialFile]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """An environment with exactly a trial's pins in it. ``folder`` holds it, ``python`` starts it."""
+
+    folder: Path
+    python: Path
+
+
 def uv_platform(target: Target) -> str | None:
     """The target's platform as ``uv --python-platform`` names it, None where uv has no name for exactly it (PEERS: E9)."""
     platform = target.platform
@@ -54,10 +64,13 @@ def uv_platform(target: Target) -> str | None:
     return None
 
 
-def second_opinion(trial: Trial, requirements: Sequence[str], *, uv: Uv, stop: Cancellation) -> tuple[Finding, ...] | None:
-    """Ask uv's resolver, offline, to solve ``requirements`` from the target's files alone, at the first patch of its range.
+def second_opinion(
+    trial: Trial, requirements: Sequence[str], *, constraints: Sequence[str] = (), uv: Uv, stop: Cancellation
+) -> tuple[Finding, ...] | None:
+    """Ask uv's resolver, offline, to solve ``requirements`` from the trial's files alone, at the first patch of the target's range.
 
-    Returns None where uv cannot name the target, else its objection, if it has one.
+    Where the trial has pins, they bind; else uv chooses among the files, by ``constraints``. Returns None where uv cannot name the target,
+    else its objection, if it has one.
     """
     platform = uv_platform(trial.target)
     if platform is None:
@@ -65,10 +78,12 @@ def second_opinion(trial: Trial, requirements: Sequence[str], *, uv: Uv, stop: C
     with _folder(trial, uv) as name:
         folder = Path(name)
         write_bytes(folder / "roots.txt", ("\n".join(requirements) + "\n").encode())
-        write_bytes(folder / "constraints.txt", _constraints(trial).encode())
+        write_bytes(folder / "constraints.txt", (_constraints(trial) + "".join(f"{text}\n" for text in constraints)).encode())
         command = ["pip", "install", "--dry-run", "--no-index", "--find-links", str(folder / "wheels"), "--only-binary", ":all:"]
         command += ["--target", str(folder / "into"), "--python-platform", platform, "--no-build-isolation"]
-        command += ["--python-version", trial.target.patches.points(())[0], "--prerelease", "allow"]
+        command += ["--python-version", trial.target.patches.points(())[0]]
+        # What is pinned is decided; else a pre-release is taken where an installer would take it.
+        command += ["--prerelease", "allow"] if trial.pins else []
         # Any interpreter will do, for nothing runs in it; there may be none on PATH.
         command += ["-r", str(folder / "roots.txt"), "-c", str(folder / "constraints.txt"), "--python", str(environ.interpreter())]
         answer = _run(command, folder, uv, stop)
@@ -85,19 +100,29 @@ def second_opinion(trial: Trial, requirements: Sequence[str], *, uv: Uv, stop: C
 
 
 def install(trial: Trial, *, python: Path, uv: Uv, stop: Cancellation) -> tuple[Finding, ...]:
-    """Install the target's exact list into a fresh environment of ``python``, offline and by hash, and let uv check the result."""
+    """Install the target's exact list into a fresh environment of ``python``, offline and by hash; what stands against it."""
+    with installed(trial, python=python, uv=uv, stop=stop) as made:
+        return made if isinstance(made, tuple) else ()
+
+
+@contextlib.contextmanager
+def installed(trial: Trial, *, python: Path, uv: Uv, stop: Cancellation) -> Iterator[Installed | tuple[Finding, ...]]:
+    """The same, for as long as the block lasts: the environment, or why there is none."""
     with _folder(trial, uv) as name:
         folder = Path(name)
         write_bytes(folder / "requirements.txt", _exact(trial).encode())
         made = _run(["venv", "--quiet", "--python", str(python), str(folder / "env")], folder, uv, stop)
         if made.code != 0:
-            return (_failed(trial, "no environment could be made", made),)
+            yield (_failed(trial, "no environment could be made", made),)
+            return
         inside = ["--python", str(folder / "env")]
         command = ["pip", "install", "--no-index", "--find-links", str(folder / "wheels"), "--only-binary", ":all:", "--no-deps"]
-        installed = _run([*command, "--require-hashes", "-r", str(folder / "requirements.txt"), *inside], folder, uv, stop)
-        if installed.code != 0:
-            return (_failed(trial, "installing from the wheelhouse failed", installed),)
-    return ()
+        done = _run([*command, "--require-hashes", "-r", str(folder / "requirements.txt"), *inside], folder, uv, stop)
+        if done.code != 0:
+            yield (_failed(trial, "installing from the wheelhouse failed", done),)
+            return
+        executable = folder / "env" / ("Scripts/python.exe" if environ.is_windows() else "bin/python")
+        yield Installed(folder=folder / "env", python=executable)
 
 
 def _failed(trial: Trial, what: str, answer: Completed) -> Finding:
@@ -109,18 +134,25 @@ def _run(command: Sequence[str], folder: Path, uv: Uv, stop: Cancellation) -> Co
 
 
 def _folder(trial: Trial, uv: Uv) -> tempfile.TemporaryDirectory[str]:
-    """A folder on the cache's disk that holds the target's wheels under their names, by hard link."""
+    """A folder on the cache's disk that holds the target's wheels under their names: links, for what is somebody's stays as it is."""
     uv.cache_dir.mkdir(parents=True, exist_ok=True)
     made = tempfile.TemporaryDirectory(prefix=".hardtack-trial-", dir=uv.cache_dir, ignore_cleanup_errors=True)
     wheels = Path(made.name) / "wheels"
     wheels.mkdir()
     try:
         for file in trial.files.values():
-            place(file.path, wheels / file.filename)
+            _lend(file.path.absolute(), wheels / file.filename)
     except BaseException:
         made.cleanup()
         raise
     return made
+
+
+def _lend(file: Path, link: Path) -> None:
+    try:
+        link.symlink_to(file)
+    except OSError:  # Windows has links for those alone whom it trusts
+        shutil.copyfile(file, link)
 
 
 def _constraints(trial: Trial) -> str:

@@ -33,8 +33,8 @@ class Closure:
 
     ``wanted`` is each (normalised name, version) that is installed somewhere in the patch range; ``unneeded`` the names that lie
     there and are not. ``url_requirements`` are the texts of requirements by URL that wheels make. ``by_name`` is false where only
-    exact lists install: a URL requirement or a waiver is at work. ``points`` are the breakpoints that were walked. ``chosen`` is every wheel
-    that is installed somewhere in the patch range, and where.
+    exact lists install: a URL requirement or a waiver is at work. ``points`` are the breakpoints that were walked. ``chosen``:
+    every wheel that is installed somewhere in the patch range, and where.
     """
 
     target: str

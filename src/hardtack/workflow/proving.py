@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from hardtack.model.manifest import Pin
 from hardtack.model.target import Target
 from hardtack.model.wheel import WheelFacts
 from hardtack.reporting import Reporter
-from hardtack.shipping.trial import Trial, TrialFile, install, second_opinion
+from hardtack.shipping.trial import Installed, Trial, TrialFile, installed, second_opinion
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.uv import Uv
 from hardtack.targets.host import host_target
@@ -25,12 +25,20 @@ from hardtack.verifying.closure import Closure, prove_closure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """What one target has: its exact pins, and the facts and place of each pinned wheel by file name."""
+    """What one target has: its exact pins, and the facts and place of each pinned wheel by file name.
+
+    ``lying``: where nobody has pinned anything, every wheel that an installer could choose from, likewise by name.
+    """
 
     target: Target
     pins: tuple[Pin, ...]
     facts: Mapping[str, WheelFacts]
     paths: Mapping[str, Path]
+    lying: Mapping[str, tuple[WheelFacts, Path]] | None = None
+
+
+# What is done with an environment that was installed as a trial: findings.
+Try = Callable[[Shelf, Installed], Sequence[Finding]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +59,7 @@ def prove(
     uv: Uv,
     python: Path | None,
     opinion: bool,
+    tries: Try | None = None,
     reporter: Reporter,
     stop: Cancellation,
 ) -> Proof:
@@ -72,22 +81,62 @@ def prove(
             # uv resolves by name: where only the exact list installs, or the project itself is asked for, it would answer something else.
             if closure.by_name and not any(finding.code == "project" for finding in closure.findings):
                 by_name.append(shelf)
+    further = strengthen(
+        sound,
+        by_name=[shelf.target.name for shelf in by_name],
+        roots=roots,
+        uv=uv,
+        python=python,
+        opinion=opinion,
+        tries=tries,
+        reporter=reporter,
+        stop=stop,
+    )
+    for name, more in further.grades.items():
+        grades[name] += more
+    return Proof(findings=(*findings, *further.findings), grades={name: tuple(kinds) for name, kinds in grades.items()})
+
+
+def strengthen(
+    shelves: Sequence[Shelf],
+    *,
+    by_name: Collection[str],
+    roots: Sequence[LockedRoot],
+    constraints: Sequence[Requirement] = (),
+    uv: Uv,
+    python: Path | None,
+    opinion: bool,
+    tries: Try | None = None,
+    reporter: Reporter,
+    stop: Cancellation,
+) -> Proof:
+    """The proofs that are not ours, of targets that are complete by METADATA: uv's resolver for those in ``by_name``, and installing.
+
+    ``tries`` gets each environment that could be installed, while it is there.
+    """
+    findings: list[Finding] = []
+    grades: dict[str, list[Grade]] = {shelf.target.name: [] for shelf in shelves}
     if opinion:
+        asked = [shelf for shelf in shelves if shelf.target.name in by_name]
         with ThreadPoolExecutor(2, thread_name_prefix="opinion") as pool:
-            for shelf, answer in zip(by_name, pool.map(lambda s: _opinion(s, roots, uv, stop), by_name), strict=True):
+            answers = pool.map(lambda shelf: _opinion(shelf, roots, constraints, uv, stop), asked)
+            for shelf, answer in zip(asked, answers, strict=True):
                 findings += answer or ()
                 if answer == ():
                     grades[shelf.target.name].append(Grade.RESOLVER)
     if python is not None:
-        for shelf in sound:
+        for shelf in shelves:
             interpreter = _runs_here(shelf.target, python, uv, stop)
             if interpreter is None:
                 continue
             reporter.stage("installing", detail=shelf.target.name)
-            failed = install(_trial(shelf), python=interpreter, uv=uv, stop=stop)
-            findings += failed
-            if not failed:
+            with installed(_trial(shelf), python=interpreter, uv=uv, stop=stop) as made:
+                if isinstance(made, tuple):
+                    findings += made
+                    continue
                 grades[shelf.target.name].append(Grade.INSTALLED)
+                if tries is not None:
+                    findings += tries(shelf, made)
     return Proof(findings=tuple(findings), grades={name: tuple(kinds) for name, kinds in grades.items()})
 
 
@@ -122,14 +171,20 @@ def _closure(
     )
 
 
-def _opinion(shelf: Shelf, roots: Sequence[LockedRoot], uv: Uv, stop: Cancellation) -> tuple[Finding, ...] | None:
+def _opinion(
+    shelf: Shelf, roots: Sequence[LockedRoot], constraints: Sequence[Requirement], uv: Uv, stop: Cancellation
+) -> tuple[Finding, ...] | None:
     """None where uv has no name for the target."""
     texts = []
     for root in _taken(shelf.target, roots):
         requirement = Requirement(root.requirement)
         requirement.url = None
         texts.append(str(requirement))
-    return second_opinion(_trial(shelf), texts, uv=uv, stop=stop)
+    if shelf.lying is None:
+        return second_opinion(_trial(shelf), texts, uv=uv, stop=stop)
+    files = {name: TrialFile(filename=name, path=path, sha256=facts.sha256) for name, (facts, path) in shelf.lying.items()}
+    free = Trial(target=shelf.target, pins=(), files=files)
+    return second_opinion(free, texts, constraints=[str(constraint) for constraint in constraints], uv=uv, stop=stop)
 
 
 def _trial(shelf: Shelf) -> Trial:
