@@ -27,6 +27,7 @@ _VERBS = {
     "verify": ("hardtack.cli.verify", "Judge a wheelhouse again: every file, and completeness for every target."),
     "merge": ("hardtack.cli.merge", "Add to a wheelhouse what was made on other machines, and prove the whole."),
     "diff": ("hardtack.cli.diff", "Show what differs between two wheelhouses or locks."),
+    "why": ("hardtack.cli.why", "Explain a package: who requires it, which file was taken and why no other, what would fill a gap."),
     "targets": ("hardtack.cli.targets", "Show the targets that hardtack knows, or what one name means."),
 }
 

@@ -44,12 +44,12 @@ def what_would_help(entry: PlanEntry, target: Target, pages: Mapping[str, tuple[
     """
     package = entry.package
     fit = Fit(target)
-    candidates = tuple(_candidates(pages.get(package.name, ()), fit))
+    candidates = other_versions(pages.get(package.name, ()), fit)
     same = [one for one in candidates if one.version == package.version]
     parts: list[str] = []
     if same and not any(file.filename == same[0].filename for file in package.wheels):
         parts.append(f"{same[0].index} has {same[0].filename}, which the lock does not name: lock again")
-    chosen = _nearest(package.version, candidates)
+    chosen = nearest_versions(package.version, candidates)
     if chosen:
         versions = ", ".join(f"{one.version} ({one.filename})" for one in chosen)
         parts.append(f"other versions have a wheel for this target: {versions}")
@@ -95,13 +95,13 @@ def hint_for(package: LockedPackage, fit: Fit) -> str | None:
     return "; ".join(parts) or None
 
 
-def _candidates(pages: Iterable[ProjectPage], fit: Fit) -> Iterator[Candidate]:
+def other_versions(pages: Iterable[ProjectPage], fit: Fit) -> tuple[Candidate, ...]:
     """The best wheel of each version that fits, from the first index that has it, the newest version first."""
-    seen: set[Version] = set()
+    found: dict[Version, Candidate] = {}
     for version, file in sorted(_fitting(pages, fit), key=lambda pair: pair[0], reverse=True):
-        if version not in seen:
-            seen.add(version)
-            yield Candidate(version=version, filename=file.filename, index=file.index, yanked=file.yanked is not None)
+        if version not in found:
+            found[version] = Candidate(version=version, filename=file.filename, index=file.index, yanked=file.yanked is not None)
+    return tuple(found.values())
 
 
 def _fitting(pages: Iterable[ProjectPage], fit: Fit) -> Iterator[tuple[Version, IndexFile]]:
@@ -123,7 +123,7 @@ def _python_fits(file: IndexFile, target: Target) -> bool:
     return stretches.fits(file.requires_python) == stretches.all
 
 
-def _nearest(version: Version | None, candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+def nearest_versions(version: Version | None, candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """The next newer, the next older and the newest of all, without yanked files and without pre-releases where there are others."""
     others = [one for one in candidates if one.version != version and not one.yanked]
     others = [one for one in others if not one.version.is_prerelease] or others
