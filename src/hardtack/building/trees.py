@@ -9,7 +9,6 @@ import re
 import shutil
 import stat
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from hardtack.building.git import Checkout, Git, find_git
 from hardtack.system.cancellation import Cancellation
+from hardtack.system.documents import toml_of
 
 # What a folder outside of version control holds besides its source.
 _NEVER = frozenset(
@@ -142,7 +142,7 @@ def copy_file(name: str, path: Path, root: Path, *, within: Path) -> str | None:
 def asks_git(folder: Path) -> bool:
     """True if the project's version may be computed from its repository, as far as its files tell."""
     try:
-        tables = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        tables = toml_of((folder / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return True
     system = tables.get("build-system")

@@ -14,6 +14,7 @@ from typing import Any
 
 from hardtack.errors import UsageError
 from hardtack.model.requirements import IndexOptions
+from hardtack.system.documents import toml_of
 from hardtack.system.environ import is_macos, is_windows
 
 _TABLE_KEYS = {"name", "url", "default", "explicit", "format", "stands-in-for", "packages", "ignore-error-codes"}
@@ -205,7 +206,7 @@ def from_pip_file(path: Path) -> Layer:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file. Raises UsageError with its place."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return toml_of(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"not valid TOML: {error}", where=str(path)) from None
     except OSError as error:

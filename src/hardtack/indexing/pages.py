@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html.parser
-import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,9 @@ from packaging.version import InvalidVersion, Version
 
 from hardtack.errors import IndexFault, UsageError
 from hardtack.indexing.address import origin, take_apart
+from hardtack.indexing.html_tags import Tag, tags_of_page
 from hardtack.model.index import IndexFile, ProjectPage
+from hardtack.system.documents import json_of
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 PAGE_LIMIT = 64 * 1024 * 1024
@@ -25,6 +26,9 @@ _MOST_LINKS = 500_000
 _SDISTS = (".tar.gz", ".zip")
 _OTHERS = (".egg", ".exe", ".msi", ".rpm", ".deb", ".dmg", ".tar.bz2", ".tar.xz", ".tar.Z", ".tgz", ".tar")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LARGEST = 1 << 50
+_LONGEST_NAME, _LONGEST_VERSION, _LONGEST_SPECIFIER, _LONGEST_REASON, _LONGEST_URL = 1000, 256, 4096, 1000, 65_536
+_MOST_TAGS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,7 @@ def read_links(data: bytes, *, media: str, url: str) -> Links:
 def project_page(found: Links, *, name: str, index: str) -> ProjectPage:
     """The links of one project, by version. What cannot be read as a file of this project is kept aside by name."""
     if found.name is not None and canonicalize_name(found.name) != name:
-        raise IndexFault(f"the page of {name} says that it is the page of {found.name}")
+        raise IndexFault(f"the page of {name} says that it is the page of {found.name[:200]!r}")
     files: dict[Version, list[IndexFile]] = {}
     unreadable = []
     for link in found.links:
@@ -110,16 +114,20 @@ def folder_links(folder: Path) -> list[Link]:
 def file_of(link: Link, index: str) -> tuple[str, Version, IndexFile] | None:
     """(project, version, file) of a link whose name says so by the standards; None where it does not."""
     name = link.filename
+    if len(name) > _LONGEST_NAME:
+        return None
     try:
         if name.endswith(".whl"):
+            if math.prod(part.count(".") + 1 for part in name.split("-")[-3:]) > _MOST_TAGS or len(name.split("-")[1]) > _LONGEST_VERSION:
+                return None
             project, version, _, _ = parse_wheel_filename(name)
         else:
             stem = _stem(name)
             head, dash, tail = stem.rpartition("-") if stem else ("", "", "")
             if not dash or not head:
                 return None
-            project, version = canonicalize_name(head), Version(tail)
-    except (InvalidWheelFilename, InvalidVersion):
+            project, version = canonicalize_name(head), _version(tail)
+    except (InvalidWheelFilename, InvalidVersion, IndexError):
         return None
     made = _file(link, index)
     return (project, version, made) if made is not None else None
@@ -127,14 +135,21 @@ def file_of(link: Link, index: str) -> tuple[str, Version, IndexFile] | None:
 
 def _legacy_version(filename: str, name: str) -> Version | None:
     """The version of an sdist whose name has its dash elsewhere ("foo-1.0-beta1.tar.gz"), knowing the project."""
-    stem = _stem(filename) or ""
+    stem = (_stem(filename) or "") if len(filename) <= _LONGEST_NAME else ""
     for position, character in enumerate(stem):
         if character == "-" and canonicalize_name(stem[:position]) == name:
             try:
-                return Version(stem[position + 1 :])
+                return _version(stem[position + 1 :])
             except InvalidVersion:
                 continue
     return None
+
+
+def _version(text: str) -> Version:
+    """A version of bounded length: Python refuses to read numbers of thousands of digits, and does so only when versions are compared."""
+    if len(text) > _LONGEST_VERSION:
+        raise InvalidVersion(text[:100])
+    return Version(text)
 
 
 def _stem(filename: str) -> str | None:
@@ -166,7 +181,7 @@ def _file(link: Link, index: str) -> IndexFile | None:
 
 def _specifier(text: str | None) -> SpecifierSet | None:
     """An unreadable Requires-Python excludes nothing, as in pip; the wheel's own METADATA is judged later."""
-    if not text:
+    if not text or len(text) > _LONGEST_SPECIFIER or re.search(r"[0-9]{200}", text):
         return None
     try:
         return SpecifierSet(text)
@@ -183,6 +198,10 @@ def _check_version(text: object) -> None:
 
 def _resolved(page: str, href: str) -> tuple[str, str, str] | None:
     """(absolute URL without login and fragment, file name, fragment) of a link; None for what a page may not link to."""
+    if len(href) > _LONGEST_URL or not href.isprintable():
+        href = href[: _LONGEST_URL + 1].strip()
+        if len(href) > _LONGEST_URL or not href.isprintable():
+            return None
     try:
         absolute, _, fragment = urljoin(page, href.strip()).partition("#")
         url = take_apart(absolute).url
@@ -200,9 +219,10 @@ def _resolved(page: str, href: str) -> tuple[str, str, str] | None:
 
 def _read_json(data: bytes, url: str) -> Links:
     try:
-        page = json.loads(data)
-    except (ValueError, RecursionError):
-        raise IndexFault("answered with JSON that is broken", hint="try again; the page may have been cut short") from None
+        page = json_of(data)
+    except ValueError as error:
+        why = str(error).partition(";")[0]
+        raise IndexFault(f"answered with JSON that is broken: {why}", hint="try again; the page may have been cut short") from None
     if not isinstance(page, dict) or not isinstance(page.get("files"), list):
         raise IndexFault("answered with JSON that is no project page (PEP 691)")
     meta = page.get("meta")
@@ -210,7 +230,7 @@ def _read_json(data: bytes, url: str) -> Links:
     found = Links(name=page["name"] if isinstance(page.get("name"), str) else None)
     status = page.get("project-status")
     if isinstance(status, dict) and isinstance(status.get("status"), str):
-        found.status = status["status"]
+        found.status = _word(status["status"])
     if len(page["files"]) > _MOST_LINKS:
         raise IndexFault(f"lists more than {_MOST_LINKS} files in one page")
     for row in page["files"]:
@@ -235,11 +255,11 @@ def _json_link(row: Mapping[str, Any], page: str) -> Link | None:
         url=resolved[0] if resolved else "refused:",
         filename=filename,
         sha256=digest if isinstance(digest, str) else None,
-        size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+        size=size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < _LARGEST else None,
         requires_python=_text(row.get("requires-python")),
-        yanked=yanked if isinstance(yanked, str) and yanked else "" if yanked is True else None,
+        yanked=_words(yanked) if isinstance(yanked, str) and yanked else "" if yanked is True else None,
         metadata=_text(metadata.get("sha256")) or "" if isinstance(metadata, dict) else "" if metadata is True else None,
-        upload_time=_text(row.get("upload-time")),
+        upload_time=_word(row.get("upload-time")),
     )
 
 
@@ -247,36 +267,67 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _word(value: object) -> str | None:
+    """A short text for programs; None for what is none."""
+    return value if isinstance(value, str) and value.isprintable() and len(value) <= 100 else None
+
+
+def _words(text: str) -> str:
+    """A text for people, on one line, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text[:_LONGEST_REASON])
+
+
 # ---- PEP 503
 
+_READ = frozenset({"href", "data-requires-python", "data-yanked", "data-core-metadata", "data-dist-info-metadata"})
+# What HTML calls the encodings that pages are written in. Python knows more, and some of those run for ever or mean something else.
+_CHARSETS = {
+    "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "ascii", "ascii": "ascii", "iso-8859-1": "cp1252", "latin1": "cp1252",
+    "latin-1": "cp1252", "windows-1252": "cp1252",
+}  # fmt: skip
 
-class _Parser(html.parser.HTMLParser):
+
+class _Reader:
     def __init__(self, url: str) -> None:
-        super().__init__(convert_charrefs=True)
         self._page = self._base = url
         self.found = Links()
         self.anchors = 0
-        self.opened = self.ended = self.form = False
+        self.opened = self.ended = self.form = self.moved = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = dict(attrs)
-        if tag == "a":
-            self._anchor(said)
-        elif tag == "base" and said.get("href"):
-            self._base = urljoin(self._page, said["href"] or "")
-        elif tag == "meta" and said.get("name") == "pypi:repository-version":
-            _check_version(said.get("content"))
-        elif tag == "meta" and said.get("name") == "pypi:project-status":
-            self.found.status = said.get("content")
-        elif tag == "html":
+    def tag(self, tag: Tag) -> None:
+        if tag.ends:
+            self.ended = self.ended or tag.name == "html"
+        elif tag.name == "a":
+            self._anchor(tag)
+        elif tag.name == "base":
+            self._move(dict(tag.attributes).get("href"))
+        elif tag.name == "meta":
+            said = dict(tag.attributes)
+            if said.get("name") == "pypi:repository-version":
+                _check_version(said.get("content"))
+            elif said.get("name") == "pypi:project-status":
+                self.found.status = _word(said.get("content"))
+        elif tag.name == "html":
             self.opened = True
-        elif tag == "form":
+        elif tag.name == "form":
             self.form = True
 
-    def handle_endtag(self, tag: str) -> None:
-        self.ended = self.ended or tag == "html"
+    def _move(self, href: str | None) -> None:
+        """The first base that names a place is the one that counts (HTML)."""
+        if not href or self.moved:
+            return
+        try:
+            self._base = urljoin(self._page, href)
+            origin(self._base)
+        except (ValueError, UsageError):
+            raise IndexFault("answered with a page whose <base> is no URL") from None
+        if urlsplit(self._base).scheme == "file" and urlsplit(self._page).scheme != "file":
+            raise IndexFault("answered with a page whose <base> is a local file")
+        self.moved = True
 
-    def _anchor(self, said: Mapping[str, str | None]) -> None:
+    def _anchor(self, tag: Tag) -> None:
+        names = [name for name, _ in tag.attributes if name in _READ]
+        said = dict(tag.attributes)
         href = said.get("href")
         if not href:
             return
@@ -294,33 +345,33 @@ class _Parser(html.parser.HTMLParser):
         kind, _, metadata_digest = (metadata or "true").partition("=")
         self.found.links.append(
             Link(
-                url=url,
+                # Of an attribute that stands there twice, browsers take the first and Python's parser the last.
+                url=url if len(names) == len(set(names)) else "refused:",
                 filename=filename,
                 sha256=digest if algorithm == "sha256" and equals else None,
                 requires_python=said.get("data-requires-python"),
-                yanked=(said["data-yanked"] or "") if "data-yanked" in said else None,
+                yanked=_words(said["data-yanked"] or "") if "data-yanked" in said else None,
                 metadata=None if kind == "false" else metadata_digest if kind == "sha256" else "",
             )
         )
 
 
 def _read_html(data: bytes, media: str, url: str) -> Links:
-    charset = re.search(r"charset=[\"']?([\w-]+)", media, re.IGNORECASE)
+    charset = re.search(r"charset=[\"']?([\w-]{1,40})", media, re.IGNORECASE)
+    text = data.decode(_CHARSETS.get(charset[1].lower(), "utf-8") if charset else "utf-8", "replace")
+    if text.count("\0"):
+        raise IndexFault("answered with a page that holds NUL bytes, which no HTML does")
+    reader = _Reader(url)
     try:
-        text = data.decode(charset[1] if charset else "utf-8", "replace")
-    except LookupError:
-        text = data.decode("utf-8", "replace")
-    parser = _Parser(url)
-    try:
-        parser.feed(text)
-        parser.close()
-    except AssertionError:
-        raise IndexFault("answered with HTML that cannot be read") from None
-    if parser.opened and not parser.ended:
+        for tag in tags_of_page(text):
+            reader.tag(tag)
+    except ValueError as error:
+        raise IndexFault(f"answered with a page that is cut short: {error}", hint="try again") from None
+    if reader.opened and not reader.ended:
         raise IndexFault("answered with a page that is cut short", hint="try again")
-    if parser.form and not parser.anchors:
+    if reader.form and not reader.anchors:
         raise IndexFault(
             "answered with a form instead of a project page",
             hint="a proxy or a login page may stand in between; is this the URL of a simple index?",
         )
-    return parser.found
+    return reader.found

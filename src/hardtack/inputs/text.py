@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hardtack.errors import InputError
+from hardtack.system.documents import toml_of
 
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -43,15 +44,13 @@ def parse_toml(data: bytes | str, where: str) -> dict[str, Any]:
     else:
         text = data
     try:
-        return tomllib.loads(text)
+        return toml_of(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         found = re.search(r"\s*\(at line (\d+), column \d+\)", message)
         if found:
             raise InputError(f"is not TOML: {message[: found.start()]}", where=f"{where}:{found[1]}") from None
         raise InputError(f"is not TOML: {message}", where=f"{where}:{text.count(chr(10)) + 1}") from None
-    except RecursionError:
-        raise InputError("is nested too deeply", where=where) from None
 
 
 def read_toml(path: Path, *, where: str | None = None) -> dict[str, Any]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 _SITE = frozenset({"purelib", "platlib"})
 _INSTALLERS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json"})
+_SIGNED = (".jws", ".p7s")
 _START_UP = frozenset({"sitecustomize.py", "usercustomize.py"})
 _MODULE = re.compile(r"([^\W\d]\w*)(?:\.[\w-]+)*\.(?:py|pyc|so|pyd)")
 _SMALL = 1 << 20
@@ -108,8 +109,10 @@ def _inspect(window: Window, named: WheelName | None, faults: Faults, limits: Li
                 return None
             return read_member(window, entry, faults, limit=limit)
 
-        if (record := read("RECORD", limits.record, required=True, code="record")) is not None:
-            rows = read_record(record, dist_info, faults)
+        # A line has a name (perhaps quoted), a digest, and a size: with so many members it cannot be longer.
+        longest = sum(2 * len(entry.raw) + 250 for entry in entries) + 1000
+        if (record := read("RECORD", min(limits.record, longest), required=True, code="record")) is not None:
+            rows = read_record(record, dist_info, faults, most=len(entries) + len(_SIGNED))
             folders = {entry.name[:-1] for entry in entries if entry.name.endswith("/")}
             compare(rows, {name: entry.size for name, entry in files.items()}, dist_info, folders, faults)
         if (data := read("METADATA", limits.metadata, required=True, code="metadata")) is not None:
@@ -192,7 +195,8 @@ def _dist_info(entries: list[Entry], named: WheelName | None, faults: Faults) ->
 
 def _check_wheel_file(data: bytes, named: WheelName | None, faults: Faults) -> None:
     fields: dict[str, list[str]] = {}
-    for line in data.decode("utf-8", "replace").splitlines():
+    # Lines as the email package of the installers has them: other characters that Python calls line ends do not end one here.
+    for line in re.split(r"\r\n|\r|\n", data.decode("utf-8", "replace")):
         key, colon, value = line.partition(":")
         if colon:
             fields.setdefault(key.strip().lower(), []).append(value.strip())
@@ -215,6 +219,9 @@ def _check_wheel_file(data: bytes, named: WheelName | None, faults: Faults) -> N
             stated |= tags_of(text, DEFAULT.tags)
         except ValueError:
             faults.warning("wheel-file", f"WHEEL: {text[:200]!r} is no tag")
+        if len(stated) > 4 * DEFAULT.tags:
+            faults.error("wheel-file", f"WHEEL states more than {4 * DEFAULT.tags} tags")
+            return
     if not stated:
         faults.warning("wheel-file", "WHEEL names no tag")
     elif not any(_narrows(tag, other) for tag in named.tags for other in stated):

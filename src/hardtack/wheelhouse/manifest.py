@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args
 from hardtack.errors import HardtackError, InputError
 from hardtack.model.lock import HashSource, LockedRoot, Skew, Waiver
 from hardtack.model.manifest import BuildRecord, Manifest, ManifestFile, ManifestSource, Pin, SourceOrigin
+from hardtack.system.documents import json_of
 from hardtack.system.files import safe_join
 
 SCHEMA = 1
@@ -96,8 +97,8 @@ def read_manifest(data: bytes, where: str) -> Manifest:
     if len(data) > _LIMIT:
         raise InputError(f"the manifest has {len(data)} bytes, more than {_LIMIT}", where=where)
     try:
-        document = json.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        document = json_of(data)
+    except ValueError as error:
         raise InputError(f"this is no manifest of a wheelhouse: {error}", where=where, hint="make the wheelhouse again") from None
     if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
         raise InputError("this is no manifest of a wheelhouse: it states no schema", where=where)

@@ -15,7 +15,8 @@ _DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|c
 # Direction marks and overrides, zero-width spaces: they make a name look like another. The joiners U+200C and U+200D belong to scripts.
 _DECEPTIVE = frozenset("\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
 _RESERVED = re.compile(r'[<>:"|?*]')
-_LONGEST_COMPONENT, _LONGEST_NAME, _DEEPEST = 255, 4000, 128
+LONGEST_NAME = 4000
+_LONGEST_COMPONENT, _DEEPEST = 255, 128
 
 
 class NameFault(NamedTuple):
@@ -40,7 +41,7 @@ def _slow_fault(name: str) -> NameFault | None:
     if not name:
         return NameFault("a member has an empty name")
     shown = repr(name) if len(name) <= 200 else repr(name[:200]) + "..."
-    if len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
+    if len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
         return NameFault(f"{shown} has a name of {len(name)} characters")
     for character in name:
         if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _DECEPTIVE:
@@ -81,12 +82,17 @@ class Collision(NamedTuple):
 
 
 def collisions(names: Iterable[str]) -> list[Collision]:
-    """Members that cannot exist beside each other. Directories end in "/"; a file's folders are implied."""
+    """Members that cannot exist beside each other. Directories end in "/"; a file's folders are implied.
+
+    Names that no archive may have because of their length or depth are not compared: a few of them would have millions of folders.
+    """
     found: list[Collision] = []
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     explicit: set[str] = set()
     for name in names:
+        if len(name) > LONGEST_NAME or name.count("/") > _DEEPEST:
+            continue
         if name.endswith("/"):
             path = name[:-1]
             if path in explicit:

@@ -22,6 +22,7 @@ _HEADERS_END = re.compile(rb"\r?\n\r?\n|\r\r|\n\r")
 _LONG_NUMBER = re.compile(r"[0-9]{200}")
 _LONGEST_VALUE = 16_384
 _SHOWN = 300
+_MOST_LINES = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +124,18 @@ def _headers(data: bytes, faults: Faults, limits: Limits, what: str) -> dict[str
         # Old tools wrote authors' names in other encodings; what we read of such a file is ASCII.
         text = block.decode("latin-1")
         faults.warning("metadata", f"{what} is not UTF-8 (byte {error.start})")
-    headers: dict[str, list[str]] = {}
+    stated: dict[str, list[list[str]]] = {}
     # RFC 822, as the email package reads it for pip: a line that begins with space goes on with the header before it, and the first
     # line that is neither ends the headers.
     lines = re.split(r"\r\n|\r|\n", text)
     current: list[str] | None = None
+    if len(lines) > _MOST_LINES:
+        faults.error("metadata", f"{what} has {len(lines)} lines of headers; at most {_MOST_LINES} are read")
+        return None
     for number, line in enumerate(lines):
         if line[:1] in (" ", "\t"):
             if current is not None:
-                current[-1] += "\n" + line
+                current.append(line)
             elif line.strip():
                 faults.error("metadata", f"{what}: line {number + 1} goes on with no header")
                 return None
@@ -141,11 +145,9 @@ def _headers(data: bytes, faults: Faults, limits: Limits, what: str) -> dict[str
             if line:
                 faults.warning("metadata", f"{what}: line {number + 1} is no header: {_short(line)}; what follows is not read as headers")
             break
-        current = headers.setdefault(key.lower(), [])
-        current.append(value)
-    for values in headers.values():
-        values[:] = [value.strip() for value in values]
-    return headers
+        current = [value]
+        stated.setdefault(key.lower(), []).append(current)
+    return {key: ["\n".join(value).strip() for value in values] for key, values in stated.items()}
 
 
 def _metadata_version(values: list[str], faults: Faults, what: str) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from packaging.version import Version
 from hardtack.errors import HardtackError, InputError, LockError
 from hardtack.model.lock import Lock, LockedFile, LockedPackage, LockedRoot, Skew, Source, Waiver
 from hardtack.model.manifest import Manifest
+from hardtack.system.documents import toml_of
 from hardtack.wheelhouse import toml_text as toml
 from hardtack.wheelhouse.pylock_builds import builds_in_order, read_builds, write_builds
 from hardtack.wheelhouse.pylock_packages import UNSTATED, PackageReader, string_in, strings_in, table_in, without_credentials
@@ -38,8 +39,8 @@ def read_pylock(text: str, *, where: str, base: Path | None) -> Lock:
     from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
     try:
-        document = tomllib.loads(text.removeprefix("\ufeff"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        document = toml_of(text.removeprefix("\ufeff"))
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"this is not TOML: {error}", where=where) from None
     try:
         with_hashes = _with_stated_hashes(document)
@@ -90,8 +91,8 @@ def read_pylock(text: str, *, where: str, base: Path | None) -> Lock:
 def read_target_descriptions(text: str) -> Mapping[str, Mapping[str, Any]]:
     """The descriptions of targets that ``write_pylock`` put into a lock, by name; empty for anyone else's."""
     try:
-        tool = table_in(tomllib.loads(text.removeprefix("\ufeff")).get("tool", {}), "hardtack")
-    except (tomllib.TOMLDecodeError, RecursionError):
+        tool = table_in(toml_of(text.removeprefix("\ufeff")).get("tool", {}), "hardtack")
+    except tomllib.TOMLDecodeError:
         return {}
     return {name: value for name, value in table_in(tool, "target").items() if isinstance(value, Mapping)}
 

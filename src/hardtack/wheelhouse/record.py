@@ -23,8 +23,11 @@ class Row(NamedTuple):
     size: int | None
 
 
-def read_record(data: bytes, dist_info: str, faults: Faults) -> dict[str, Row]:
-    """The rows by path. What is wrong with a row is in ``faults``, and the row, where it can be, among the rest."""
+def read_record(data: bytes, dist_info: str, faults: Faults, *, most: int) -> dict[str, Row]:
+    """The rows by path. What is wrong with a row is in ``faults``, and the row, where it can be, among the rest.
+
+    ``most``: how many rows a wheel of so many members can have; a longer RECORD is not read on.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -37,6 +40,9 @@ def read_record(data: bytes, dist_info: str, faults: Faults) -> dict[str, Row]:
         for line in csv.reader(io.StringIO(text, newline=""), strict=True):
             if not line:
                 continue
+            if len(rows) > most:
+                faults.error("record", f"RECORD lists more than the {most} files that the wheel has")
+                break
             if len(line) != 3:
                 faults.error("record", f"RECORD has a line of {len(line)} fields: {','.join(line)[:200]!r}")
                 continue

@@ -9,7 +9,6 @@ import posixpath
 import re
 import shutil
 import tarfile
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from packaging.version import Version
 
 from hardtack.errors import HashMismatch, IntegrityError
 from hardtack.model.wheel import BadSdist, SdistFacts
+from hardtack.system.documents import toml_of
 from hardtack.wheelhouse.faults import Faults
 from hardtack.wheelhouse.limits import DEFAULT, MIB, Limits
 from hardtack.wheelhouse.member_names import collisions, name_fault
@@ -38,6 +38,7 @@ _KINDS = {
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".pxd", ".rs", ".f", ".f90", ".f77", ".for", ".cu", ".m", ".mm")
 _BACKEND = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
 _WANTED = 2 * MIB
+_MOST_LINKS = 5_000
 _DEFAULT_REQUIRES = ("setuptools>=40.8.0",)
 _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 _LEGACY_SETUP = ("setup.py",)
@@ -298,6 +299,9 @@ def _check_names(tree: _Tree, faults: Faults) -> None:
 def _check_links(members: list[TarMember], faults: Faults) -> None:
     """Every link ends inside the top folder whatever way it goes, and no member is reached through one."""
     symlinks = {member.name: member.target for member in members if member.kind == "symlink"}
+    if len(symlinks) > _MOST_LINKS:
+        faults.error("sdist-bomb", f"{len(symlinks)} symbolic links; at most {_MOST_LINKS} are followed")
+        return
     files: set[str] = set()
     for member in members:
         if member.kind == "file":
@@ -432,8 +436,8 @@ def _pyproject(data: bytes | None, faults: Faults) -> dict[str, Any]:
     if data is None:
         return {}
     try:
-        return tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        return toml_of(data.decode("utf-8"))
+    except ValueError as error:
         faults.error("sdist-build", f"pyproject.toml cannot be read: {error}")
         return {}
 

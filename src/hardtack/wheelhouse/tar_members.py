@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from hardtack.wheelhouse.limits import MIB, Limits
+from hardtack.wheelhouse.member_names import LONGEST_NAME
 from hardtack.wheelhouse.zip_structure import BLOCK
 
 _TAR = 512
 _KINDS = {b"0": "file", b"\0": "file", b"1": "link", b"2": "symlink", b"5": "folder"}
 _LONGEST_HEADER = MIB
+_TAKEN = frozenset({"path", "linkpath", "size"})
 
 
 class TarFault(Exception):
@@ -135,7 +137,7 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
     reader = _Reader(source)
     shared: dict[str, str] = {}
     own: dict[str, str] = {}
-    count = 0
+    count = headers = named = 0
     while True:
         header = reader.exactly(_TAR)
         if not header.strip(b"\0"):
@@ -143,6 +145,9 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
             return
         size, kind = _check_header(header), header[156:157]
         if kind in b"xgLK" and kind:
+            headers += 1
+            if headers > 4 * limits.entries:
+                raise TarFault("sdist-bomb", f"more than {4 * limits.entries} headers that are no member")
             if size > _LONGEST_HEADER:
                 raise TarFault("sdist-bomb", f"a header of {size} bytes")
             data = reader.exactly(size)
@@ -150,9 +155,9 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
             if kind == b"x":
                 _merge(own, _pax(data))
             elif kind == b"g":
-                shared |= _pax(data)
-                if bad := shared.keys() & {"path", "linkpath", "size"}:
-                    raise TarFault("sdist-structure", f"a global pax header sets {', '.join(sorted(bad))} of every member")
+                shared |= {key: value for key, value in _pax(data).items() if key in _TAKEN}
+                if shared:
+                    raise TarFault("sdist-structure", f"a global pax header sets {', '.join(sorted(shared))} of every member")
             else:
                 _merge(own, {"path" if kind == b"L" else "linkpath": _text(data.rstrip(b"\0"))})
             continue
@@ -161,6 +166,9 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
             raise TarFault("sdist-bomb", f"more than {limits.entries} members")
         member = _member(header, kind, size, own)
         own = {}
+        named += len(member.name) + len(member.target)
+        if named > limits.directory:
+            raise TarFault("sdist-bomb", f"the names of its members have more than {limits.directory} characters")
         body = member.size if member.kind == "file" else 0
         left = [body]
 
@@ -180,7 +188,7 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
 
 def _merge(own: dict[str, str], more: dict[str, str]) -> None:
     for key, value in more.items():
-        if key in ("path", "linkpath", "size") and own.setdefault(key, value) != value:
+        if key in _TAKEN and own.setdefault(key, value) != value:
             raise TarFault("sdist-structure", f"two headers of one member give it the {key} {own[key][:200]!r} and {value[:200]!r}")
 
 
@@ -226,7 +234,8 @@ def _pax(data: bytes) -> dict[str, str]:
         name = key.decode("utf-8", "backslashreplace")
         if name.startswith("GNU.sparse.") or name == "hdrcharset":
             raise TarFault("sdist-structure", f"the pax header {name!r} is of a kind that sdists do not use")
-        found[name] = _text(value[:-1]) if name in ("path", "linkpath", "size") else ""
+        if name in _TAKEN and found.setdefault(name, text := _text(value[:-1])) != text:
+            raise TarFault("sdist-structure", f"a pax header states the {name} of a member twice")
         position += length
     return found
 
@@ -253,6 +262,10 @@ def _member(header: bytes, kind: bytes, size: int, own: dict[str, str]) -> TarMe
         if not (stated.isascii() and stated.isdigit() and len(stated) < 19) or int(stated) != size:
             # Readers that obey one and readers that obey the other see different members from here on (CVE-2025-62518).
             raise TarFault("sdist-structure", f"{name!r}: its pax header says {stated[:30]} bytes, its tar header {size}")
+    for label, text in (("name", name), ("target", target)):
+        if len(text) > LONGEST_NAME:
+            # Refused here: whatever looks at its folders one by one would take time that grows with the square of the length.
+            raise TarFault("sdist-name", f"{text[:200]!r}... is a {label} of {len(text)} characters")
     what = _KINDS.get(kind)
     if what is None:
         kinds = {b"3": "a character device", b"4": "a block device", b"6": "a named pipe", b"7": "a contiguous file", b"S": "a sparse file"}

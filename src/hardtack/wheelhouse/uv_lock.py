@@ -8,6 +8,7 @@ from typing import Any
 
 from hardtack.errors import InputError
 from hardtack.model.lock import Edge
+from hardtack.system.documents import toml_of
 
 Key = tuple[str, str | None]
 
@@ -21,9 +22,14 @@ def read_edges(text: str, *, where: str) -> Mapping[Key, tuple[Edge, ...]]:
     An edge's marker is valid only inside the lock's own environments, and may hold uv's stand-ins for conflicting extras.
     """
     try:
-        data = tomllib.loads(text)
+        return _edges(toml_of(text))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"not a uv.lock: {error}", where=where) from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"not a uv.lock: something stands where it does not belong ({error!r})", where=where) from error
+
+
+def _edges(data: Mapping[str, Any]) -> Mapping[Key, tuple[Edge, ...]]:
     edges: dict[Key, tuple[Edge, ...]] = {}
     for package in data.get("package", ()):
         found = [_edge(entry) for entry in package.get("dependencies", ())]
@@ -37,7 +43,7 @@ def read_edges(text: str, *, where: str) -> Mapping[Key, tuple[Edge, ...]]:
 
 def with_stand_ins(text: str) -> str:
     """A uv.lock in which every file has a hash, so that ``uv export`` does not download those of an index that states none."""
-    data = tomllib.loads(text)
+    data = toml_of(text)
     missing = False
     for package in data.get("package", ()):
         for file in (*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])):

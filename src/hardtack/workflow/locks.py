@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +16,7 @@ from hardtack.model.target import Target
 from hardtack.planning.plan import Policy, plan
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
+from hardtack.system.documents import toml_of
 from hardtack.system.uv import Uv
 from hardtack.wheelhouse.pylock import read_pylock
 from hardtack.wheelhouse.uv_lock import read_edges
@@ -109,5 +109,5 @@ def from_uv_lock(job: Job, uv: Uv, stop: Cancellation) -> Lock:
 
 
 def _is_virtual_workspace(pyproject: Path) -> bool:
-    tables = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    tables = toml_of(pyproject.read_text(encoding="utf-8"))
     return "project" not in tables and "workspace" in tables.get("tool", {}).get("uv", {})

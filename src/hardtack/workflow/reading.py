@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from hardtack.model.target import Selection, Target
 from hardtack.reporting import Reporter
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
+from hardtack.system.documents import toml_of
 from hardtack.targets.catalog import from_description, from_table, parse_target
 from hardtack.wheelhouse.pylock import read_target_descriptions
 from hardtack.workflow.request import BuildOptions, Request
@@ -171,7 +171,7 @@ def _tells_late(folder: Path) -> bool:
 
 def _tables(folder: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        return toml_of((folder / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
 
@@ -387,7 +387,7 @@ def _groups(requirements: Requirements, lock_file: FoundInput | None, inputs: In
     if requirements.groups or lock_file is None or lock_file.kind != "pylock" or "development" not in inputs.sets:
         return requirements.selected_groups
     try:
-        named = tomllib.loads(lock_file.path.read_text(encoding="utf-8")).get("default-groups", [])
+        named = toml_of(lock_file.path.read_text(encoding="utf-8")).get("default-groups", [])
     except (OSError, ValueError):
         return requirements.selected_groups  # whoever reads the lock says what is wrong with it
     return frozenset(canonicalize_name(name) for name in named if isinstance(name, str))
