@@ -12,7 +12,7 @@ _Function = Callable[..., Any]
 _FILE = click.Path(dir_okay=False, path_type=str)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
-_INPUTS = (
+_ASKED = (
     click.argument("requirements", nargs=-1, metavar="[REQUIREMENT]..."),
     click.option("-r", "--requirement", "requirement_files", multiple=True, type=_FILE, metavar="FILE", help="A requirements file."),
     click.option("-c", "--constraint", "constraint_files", multiple=True, type=_FILE, metavar="FILE", help="A constraints file."),
@@ -28,9 +28,13 @@ _INPUTS = (
     click.option("--all-groups", is_flag=True, help="Every dependency group."),
     click.option("--only", "only", type=click.Choice(["runtime", "development"]), help="One of the two sets; both by default."),
     click.option("--no-project", is_flag=True, help="Leave the project's own wheel out."),
+    click.option("--no-build-requirements", is_flag=True, help="Leave out what building the project itself requires."),
+)  # fmt: skip
+
+_INPUTS = (
+    *_ASKED,
     click.option("--project-wheel", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                  help="Take this wheel of the project instead of building one."),
-    click.option("--no-build-requirements", is_flag=True, help="Leave out what building the project itself requires."),
     click.option("--pre", is_flag=True, help="Pre-releases may be chosen."),
     click.option("--no-binary", multiple=True, metavar="NAME", help="Build this package from source (:all: for every one)."),
     click.option("--build-from-source", is_flag=True, help="Build every package from source: --no-binary :all:."),
@@ -94,6 +98,7 @@ def _apply(options: tuple[Callable[[_Function], _Function], ...]) -> Callable[[_
     return decorate
 
 
+asked = _apply(_ASKED)
 inputs = _apply(_INPUTS)
 building = _apply(_BUILDING)
 targets = _apply(_TARGETS)
@@ -104,29 +109,9 @@ common = _apply(_COMMON)
 def request_from(values: Mapping[str, Any]) -> Any:
     """The request that the shared options add up to (a ``workflow.request.Request``)."""
     from hardtack.indexing.settings import IndexFlags
-    from hardtack.inputs.read import InputRequest
     from hardtack.workflow.request import Request
 
-    only = values["only"]
-    inputs_ = InputRequest(
-        requirement_files=tuple(_from_here(location) for location in values["requirement_files"]),
-        constraint_files=tuple(_from_here(location) for location in values["constraint_files"]),
-        build_constraint_files=tuple(_from_here(location) for location in values["build_constraint_files"]),
-        config_settings=tuple(values["config_settings"]),
-        requirements=tuple(values["requirements"]),
-        scripts=tuple(path.absolute() for path in values["scripts"]),
-        project_dir=values["project_dir"],
-        lock_file=values["lock_file"].absolute() if values["lock_file"] is not None else None,
-        use_lock=not values["no_lock"],
-        project=not values["no_project"],
-        project_wheel=values["project_wheel"],
-        build_requirements=not values["no_build_requirements"],
-        extras=frozenset(values["extras"]) if values["extras"] else None,
-        groups=frozenset(values["groups"]) if values["groups"] else None,
-        all_extras=values["all_extras"],
-        all_groups=values["all_groups"],
-        sets=frozenset({only}) if only else frozenset({"runtime", "development"}),
-    )
+    inputs_ = inputs_from(values)
     flags = IndexFlags(
         index_url=values["index_url"],
         extra_index_urls=tuple(values["extra_index_urls"]),
@@ -142,7 +127,7 @@ def request_from(values: Mapping[str, Any]) -> Any:
     )
     return Request(
         inputs=inputs_,
-        targets=(*values["targets"], *_described_targets(values)),
+        targets=targets_from(values),
         indexes=flags,
         no_binary=_names((*values["no_binary"], *([":all:"] if values["build_from_source"] else ()))),
         only_binary=_names(values["only_binary"]),
@@ -150,6 +135,32 @@ def request_from(values: Mapping[str, Any]) -> Any:
         exclude_newer=values["exclude_newer"],
         cache_dir=values["cache_dir"],
         offline=values["offline"],
+    )
+
+
+def inputs_from(values: Mapping[str, Any]) -> Any:
+    """What the options say of the inputs (an ``inputs.read.InputRequest``); those that a verb does not have are as if not given."""
+    from hardtack.inputs.read import InputRequest
+
+    only = values["only"]
+    return InputRequest(
+        requirement_files=tuple(_from_here(location) for location in values["requirement_files"]),
+        constraint_files=tuple(_from_here(location) for location in values["constraint_files"]),
+        build_constraint_files=tuple(_from_here(location) for location in values.get("build_constraint_files", ())),
+        config_settings=tuple(values.get("config_settings", ())),
+        requirements=tuple(values["requirements"]),
+        scripts=tuple(path.absolute() for path in values["scripts"]),
+        project_dir=values["project_dir"],
+        lock_file=values["lock_file"].absolute() if values["lock_file"] is not None else None,
+        use_lock=not values["no_lock"],
+        project=not values["no_project"],
+        project_wheel=values.get("project_wheel"),
+        build_requirements=not values["no_build_requirements"],
+        extras=frozenset(values["extras"]) if values["extras"] else None,
+        groups=frozenset(values["groups"]) if values["groups"] else None,
+        all_extras=values["all_extras"],
+        all_groups=values["all_groups"],
+        sets=frozenset({only}) if only else frozenset({"runtime", "development"}),
     )
 
 
@@ -165,6 +176,11 @@ def _names(values: tuple[str, ...]) -> frozenset[str]:
     while ":none:" in names:  # as in pip, it undoes what stands before it
         del names[: names.index(":none:") + 1]
     return frozenset(name if name == ":all:" else canonicalize_name(name) for name in names)
+
+
+def targets_from(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The targets that are named or described."""
+    return (*values["targets"], *_described_targets(values))
 
 
 def _described_targets(values: Mapping[str, Any]) -> list[Any]:

@@ -17,6 +17,12 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "give the lock",
         ),
     ),
+    "apart": (
+        (
+            "(warning) of a folder that nobody said anything of: each project in it can be installed, but not all of them at once",
+            "nothing, if that is meant; else say what is to be installed together",
+        ),
+    ),
     "backend": (
         (
             "its backend answered with something that is no answer, or always asks for more",
@@ -73,14 +79,14 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "downgraded": (
         (
-            "a lesser wheel is taken though the lock has a better one of the same version",
-            "plan again",
+            "a lesser wheel is taken though the lock has a better one of the same version; as a warning: a target gets a pure wheel where another gets machine code of the same version",
+            "plan again; or look for the compiled wheel",
         ),
     ),
     "duplicate": (
         (
-            "two wheels of one version for the same target",
-            "plan again",
+            "two wheels of one version for the same target, or two files of one name; as a note: several versions of a project that fit one target, and no lock",
+            "plan again; or remove the wrong one",
         ),
     ),
     "entry-points": (
@@ -169,7 +175,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "leftover": (
         (
-            "(note) a wheel of an earlier run, of a version that nothing needs",
+            "(note) a wheel of an earlier run, of a version that nothing needs; or wheels in a folder that serve no target",
             "`--prune` removes it",
         ),
     ),
@@ -269,10 +275,16 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "nothing, or name a repository or an archive of them",
         ),
     ),
+    "not-counted": (
+        (
+            "(note) source archives lie among the wheels: nothing is proven of them",
+            "`hardtack build --find-links DIR` makes wheels of them",
+        ),
+    ),
     "not-in-lock": (
         (
-            "a wheel that is no file of the lock and was not built here",
-            "plan again",
+            "a wheel that is no file of the lock and was not built here; as a warning: nothing of its name or version is locked; as a note: it stands in for what is locked as a source",
+            "plan again; or remove it",
         ),
     ),
     "not-repeatable": (
@@ -443,7 +455,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "take another file",
         ),
         (
-            "the wheel that is to be installed does not fit the target",
+            "the wheel that is to be installed does not fit the target; or what is needed lies there for other platforms or Pythons only",
             "take the one that is named, or build one",
         ),
     ),
@@ -465,6 +477,12 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "remove it, or `--prune`",
         ),
     ),
+    "unreadable": (
+        (
+            "a file or folder cannot be read, or is none; as a warning: a link to a folder, which is not followed",
+            "make it readable: what cannot be read counts for nothing",
+        ),
+    ),
     "unused": (
         (
             "a file serves no target",
@@ -479,8 +497,8 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "version": (
         (
-            "what is to be installed is of a version that somebody's requirement forbids",
-            "lock again, or declare an override",
+            "what is to be installed is of a version that somebody's requirement forbids; or what is needed lies there in other versions only",
+            "lock again, or declare an override; or add the version that is asked for",
         ),
     ),
     "version-mismatch": (

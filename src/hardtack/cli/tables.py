@@ -121,22 +121,65 @@ def _grades(verdict: Verdict, files: Sequence[ManifestFile]) -> None:
     console(stderr=False).print(table, soft_wrap=False)
 
 
-def render_verify(result: VerifyResult, tell: Tell, *, quiet: bool) -> None:
-    """A wheelhouse's verdict."""
+def render_verify(result: VerifyResult, tell: Tell, *, quiet: bool, verbose: bool = False) -> None:
+    """A folder's verdict."""
     from rich.text import Text
 
     verdict = result.verdict
     tell(verdict.findings)
     if not quiet:
+        _packages(result, all_of_them=verbose)
         _grades(verdict, result.manifest.files)
     out = console(stderr=False)
     if verdict.passed:
-        words = f" for {plural(len(verdict.grades), 'target')}: {plural(len(result.manifest.files), 'wheel')}{_beside(result.manifest)}"
-        words += f" in {result.folder}"
+        files = result.manifest.files
+        words = f" for {plural(len(verdict.grades), 'target')}: {plural(len(files), 'wheel')}{_beside(result.manifest)} in {result.folder}"
         out.print(Text.assemble(("Proven complete", "bold green"), words))
     else:
         errors = sum(finding.severity is Severity.ERROR for finding in verdict.findings)
         out.print(Text.assemble(("Not proven: ", "bold red"), plural(errors, "gap or fault", "gaps or faults")))
+
+
+_ROWS = 40  # packages that a table shows unasked
+
+
+def _packages(result: VerifyResult, *, all_of_them: bool) -> None:
+    """Package x target: what is installed there, and what is wrong. Of many packages only those with something wrong, unless asked."""
+    from rich.table import Table
+    from rich.text import Text
+
+    targets = [name for name, _ in result.verdict.grades]
+    cells: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    wrong: set[str] = set()
+    for finding in result.verdict.findings:
+        if finding.severity is Severity.ERROR and finding.package is not None:
+            wrong.add(finding.package)
+            for target in targets if finding.target is None else [finding.target]:
+                row = cells.setdefault(finding.package, {}).setdefault(target, [])
+                if (finding.code, "bold red") not in row:
+                    row.append((finding.code, "bold red"))
+    for file in result.manifest.files:
+        kind = "pure" if file.filename.endswith("-any.whl") else "wheel"
+        for target in file.targets:
+            row = cells.setdefault(file.name, {}).setdefault(target, [])
+            row.insert(0, (f"{file.version} {kind}", "green"))
+    shown = sorted(cells) if all_of_them or len(cells) <= _ROWS else sorted(wrong)
+    if not shown or not targets:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("package", no_wrap=True)
+    for target in targets:
+        table.add_column(target, overflow="fold")
+    for name in shown:
+        texts = []
+        for target in targets:
+            parts = [Text(words, style=style) for words, style in cells[name].get(target, [])]
+            texts.append(Text("\n").join(parts) if parts else Text("-", style="dim"))
+        table.add_row(name, *texts)
+    out = console(stderr=False)
+    out.print(table, soft_wrap=False)
+    if len(shown) < len(cells):
+        out.print(Text(f"{len(cells) - len(shown)} more packages have nothing wrong; -v shows them too", style="dim"))
 
 
 def render_merge(result: MergeResult, tell: Tell, *, quiet: bool) -> None:
@@ -328,7 +371,11 @@ def verify_json(result: VerifyResult) -> dict[str, Any]:
         "wheelhouse": str(result.folder),
         "findings": [finding.as_json() for finding in result.verdict.findings],
         "grades": {name: [grade.value for grade in grades] for name, grades in result.verdict.grades},
-        "manifest-sha256": result.verdict.manifest_digest,
+        "manifest-sha256": result.verdict.manifest_digest or None,
+        "pins": [
+            {"target": pin.target, "name": pin.name, "version": pin.version, "filename": pin.filename, "marker": pin.marker}
+            for pin in result.manifest.pins
+        ],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,38 @@ import click
 
 from hardtack.cli import options
 
+# Any of these says what is asked for; without them the folder itself does.
+_SAYS = (
+    "requirements",
+    "requirement_files",
+    "constraint_files",
+    "scripts",
+    "project_dir",
+    "lock_file",
+    "extras",
+    "all_extras",
+    "groups",
+    "all_groups",
+    "only",
+    "no_lock",
+    "no_project",
+    "no_build_requirements",
+)
+
 
 @click.command("verify")
-@click.argument("wheelhouse", type=click.Path(file_okay=False, path_type=Path), default="wheelhouse")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="[DIR]", default="wheelhouse")
+@options.asked
+@options.targets
+@click.option("--opinion", is_flag=True, help="Ask uv's resolver too, offline; of a wheelhouse with a manifest it is asked always.")
 @click.option("--no-trial", is_flag=True, help="Leave out the real installation for this host's targets.")
 @options.common
 def command(**values: Any) -> int:
-    """Judge a wheelhouse again, from nothing but what lies in it."""
+    """Judge a folder of wheels, whoever made it: every file, and whether it is complete for every target.
+
+    What is asked of it: REQUIREMENTs, files, a project or a lock; else its manifest; else all that lies there. Nothing is written into
+    it, and no network is used.
+    """
     from hardtack.cli.main import interruptible
     from hardtack.cli.progress import ConsoleReporter
     from hardtack.cli.reports import Report
@@ -27,14 +53,27 @@ def command(**values: Any) -> int:
     stop = Cancellation()
     interruptible(stop)
     with ConsoleReporter(quiet=report.silent, verbose=values["verbose"]) as reporter:
-        result = verify(values["wheelhouse"], cache_dir=values["cache_dir"], trial=not values["no_trial"], reporter=reporter, stop=stop)
+        result = verify(
+            values["folder"],
+            inputs=options.inputs_from(values) if _asks(values) else None,
+            targets=options.targets_from(values),
+            trial=not values["no_trial"],
+            opinion=True if values["opinion"] else None,
+            cache_dir=values["cache_dir"],
+            reporter=reporter,
+            stop=stop,
+        )
     report.show(
         "verify",
         result.verdict.findings,
         passed=result.verdict.passed,
-        words=lambda tell: render_verify(result, tell, quiet=values["quiet"]),
+        words=lambda tell: render_verify(result, tell, quiet=values["quiet"], verbose=bool(values["verbose"])),
         data=lambda: verify_json(result),
         folders=(result.folder,),
-        fallback=result.folder / "wheelhouse.json",
+        fallback=result.folder / "wheelhouse.json" if result.listed else None,
     )
     return 0 if result.verdict.passed else 1
+
+
+def _asks(values: Mapping[str, Any]) -> bool:
+    return any(values[name] for name in _SAYS)

@@ -1,87 +1,149 @@
-"""``verify``: judge a wheelhouse again, from nothing but what lies there."""
+"""``verify``: judge a folder of wheels, whoever made it, from nothing but what lies there."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardtack.errors import InputError
-from hardtack.model.finding import Finding, Severity, Verdict
+from hardtack.inputs.read import InputRequest
+from hardtack.model.finding import Finding, Grade, Severity, Verdict
+from hardtack.model.lock import LockedRoot
 from hardtack.model.manifest import Manifest, ManifestFile
 from hardtack.model.target import Target
 from hardtack.model.wheel import BadWheel, WheelFacts
 from hardtack.reporting import Reporter
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.uv import find_uv
-from hardtack.targets.catalog import from_description
+from hardtack.system.uv import Uv, find_uv
+from hardtack.targets.catalog import describe, from_description
 from hardtack.verifying.integrity import check_files
-from hardtack.wheelhouse.facts import FactsCache, digests, inspect_all
 from hardtack.wheelhouse.layout import file_paths, read_wheelhouse
 from hardtack.wheelhouse.native import judge_native
 from hardtack.wheelhouse.sources import check_sources
 from hardtack.wheelhouse.store import Store
-from hardtack.workflow.proving import Shelf, prove
+from hardtack.workflow.folders import Lying, judge_files, look_into, of_files, pools
+from hardtack.workflow.proving import Shelf, Try, prove, strengthen
+from hardtack.workflow.proving_folders import manifest_files, of_all, prove_column, with_sources
 from hardtack.workflow.receipt import forget
+from hardtack.workflow.wanted import Asked, read_asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyResult:
-    """What judging a wheelhouse came to."""
+    """What judging a folder came to. ``manifest`` is the folder's own, or (``listed`` False) what one would say of what is needed there."""
 
     folder: Path
     manifest: Manifest
     verdict: Verdict
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """What every step needs."""
+
+    folder: Path
+    cache: Path
+    uv: Uv
+    python: Path | None
+    opinion: bool | None
+    tries: Try | None
+    reporter: Reporter
+    stop: Cancellation
 
 
 def verify(
     folder: Path,
     *,
-    cache_dir: Path | None = None,
+    inputs: InputRequest | None = None,
+    targets: Sequence[str | Target] = (),
     trial: bool = True,
+    opinion: bool | None = None,
+    cache_dir: Path | None = None,
     environment: Mapping[str, str] | None = None,
     reporter: Reporter | None = None,
     stop: Cancellation | None = None,
 ) -> VerifyResult:
-    """Read every byte of a wheelhouse that hardtack made, judge every archive, and prove every target complete again.
+    """Read every byte of a folder of wheels, judge every archive, and prove every target complete. No network; nothing is written there.
 
-    No network. ``trial``: install for this host's targets too. Raises InputError where there is no manifest.
+    What is asked for: ``inputs`` (requirements, or a lock that is obeyed); without them the folder's manifest; without one everything that
+    lies there. ``trial``: install for this host's targets, too. ``opinion``: ask uv's resolver, too; None: about what has a manifest.
+    Raises InputError where there is nothing to judge.
     """
-    reporter = reporter or Reporter()
-    stop = stop or Cancellation()
+    reporter, stop = reporter or Reporter(), stop or Cancellation()
     variables = dict(environment if environment is not None else environ.variables())
     cache = environ.cache_dir(cache_dir, variables)
-    manifest, present = read_wheelhouse(folder)
-    if manifest is None:
-        raise InputError("there is no wheelhouse.json in it", where=str(folder), hint="`hardtack build -o DIR` makes a wheelhouse")
-    if not manifest.targets:
+    uv = find_uv(cache, variables, offline=True)
+    python = environ.interpreter() if trial else None
+    scene = _Scene(folder=folder, cache=cache, uv=uv, python=python, opinion=opinion, tries=None, reporter=reporter, stop=stop)
+    manifest, _ = read_wheelhouse(folder)
+    if manifest is not None and not manifest.targets and not targets:
         raise InputError("it names no target: there is nothing to prove", where=str(folder / "wheelhouse.json"))
-    targets = tuple(from_description(data, where=f"{folder}: {name}") for name, data in manifest.targets.items())
-    reporter.stage("judging")
-    files = _each_copy(manifest)
-    found = _judge(folder, {file.path for file in files} | {file.path for file in present}, cache, reporter, stop)
-    findings: list[Finding] = [
-        *check_files(files, found, targets=targets, leftovers={path for path, _ in manifest.leftovers}),
-        *check_sources(folder, manifest, stop=stop),
-        *_generated(folder, manifest),
-        *_foreign(manifest),
-    ]
+    if manifest is not None and inputs is None and not targets:
+        return _made_by_us(scene, manifest, _targets_of(manifest, folder))
+    lying = look_into(folder)
+    if inputs is None and not lying.wheels and not lying.findings:
+        raise InputError("there is no wheel in it", where=str(folder), hint="`hardtack build -o DIR` makes a wheelhouse")
+    reporter.stage("reading")
+    asked = read_asked(
+        inputs,
+        targets,
+        manifest=manifest,
+        paths=lying.wheels,
+        cache_dir=cache,
+        environment=variables,
+        uv=uv,
+        reporter=reporter,
+        stop=stop,
+    )
+    if manifest is not None and inputs is None and set(asked.targets) <= set(_targets_of(manifest, folder)):
+        return _made_by_us(scene, manifest, asked.targets)
+    return _folder(scene, manifest, lying, asked)
+
+
+def _targets_of(manifest: Manifest, folder: Path) -> tuple[Target, ...]:
+    return tuple(from_description(data, where=f"{folder}: {name}") for name, data in manifest.targets.items())
+
+
+def _made_by_us(scene: _Scene, manifest: Manifest, targets: Sequence[Target]) -> VerifyResult:
+    """A wheelhouse, by its own manifest, for some or all of its targets."""
+    folder = scene.folder
+    scene.reporter.stage("judging")
+    _, present = read_wheelhouse(folder)
+    paths = {file.path for file in _each_copy(manifest)} | {file.path for file in present}
+    found = judge_files(folder, paths, scene.cache, scene.reporter, scene.stop)
+    findings = _against_manifest(scene, manifest, found)
     shelves = [_shelf(target, manifest, folder, found) for target in targets]
+    files = _each_copy(manifest)
     findings += judge_native([(shelf.target, _lying_for(shelf.target.name, files, found)) for shelf in shelves])
     proof = prove(
         shelves,
         roots=manifest.roots,
         waivers=manifest.waivers,
         project=manifest.project,
-        uv=find_uv(cache, variables, offline=True),
-        python=environ.interpreter() if trial else None,
-        opinion=True,
-        reporter=reporter,
-        stop=stop,
+        uv=scene.uv,
+        python=scene.python,
+        opinion=scene.opinion is not False,
+        tries=scene.tries,
+        reporter=scene.reporter,
+        stop=scene.stop,
     )
     findings += proof.findings
+    return _result(scene, manifest, targets, findings, proof.grades, listed=True, found=found)
+
+
+def _against_manifest(scene: _Scene, manifest: Manifest, found: Mapping[str, WheelFacts | BadWheel]) -> list[Finding]:
+    """Whether the files are those that the manifest lists."""
+    files = _each_copy(manifest)
+    findings: list[Finding] = [
+        *check_files(files, found, targets=_targets_of(manifest, scene.folder), leftovers={path for path, _ in manifest.leftovers}),
+        *check_sources(scene.folder, manifest, stop=scene.stop),
+        *_generated(scene.folder, manifest),
+        *_foreign(manifest),
+    ]
     if manifest.gaps:
         findings.append(
             Finding(
@@ -90,15 +152,72 @@ def verify(
                 hint="`hardtack build` names them and stows a whole one",
             )
         )
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        _distrust(folder, files, found, cache)
-    digest = hashlib.sha256((folder / "wheelhouse.json").read_bytes()).hexdigest()
+    return findings
+
+
+def _folder(scene: _Scene, manifest: Manifest | None, lying: Lying, asked: Asked) -> VerifyResult:
+    """Any folder, by what is asked."""
+    findings: list[Finding] = [*lying.findings]
+    scene.reporter.stage("judging")
+    listed = {file.path for file in _each_copy(manifest)} if manifest is not None else set()
+    found = judge_files(scene.folder, {*lying.wheels, *listed}, scene.cache, scene.reporter, scene.stop)
+    findings += _against_manifest(scene, manifest, found) if manifest is not None else of_files(found)
+    scene.reporter.stage("proving")
+    seen = pools(asked.targets, found)
+    columns = [prove_column(pool, asked, scene.folder) for pool in seen]
+    findings += with_sources((finding for column in columns for finding in column.findings), lying)
+    findings += of_all(columns, seen, asked, lying)
+    sound = [column for column in columns if column.complete]
+    # An environment that has everything is tried, where there is one.
+    proof = strengthen(
+        [column.shelf for column in sound if column.shelf.pins],
+        by_name=[column.shelf.target.name for column in sound if column.by_name],
+        roots=tuple(root for column in sound for root in _named(column.roots, column.shelf.target)),
+        constraints=asked.constraints,
+        uv=scene.uv,
+        python=scene.python,
+        opinion=bool(scene.opinion),
+        tries=scene.tries,
+        reporter=scene.reporter,
+        stop=scene.stop,
+    )
+    findings += proof.findings
+    grades = {column.shelf.target.name: (Grade.METADATA, *proof.grades.get(column.shelf.target.name, ())) for column in sound}
+    as_listed = Manifest(
+        layout="flat",
+        targets={target.name: describe(target) for target in asked.targets},
+        files=manifest_files(columns, seen),
+        pins=tuple(pin for column in columns for pin in column.shelf.pins),
+        roots=asked.roots or (),
+        waivers=asked.waivers,
+        project=asked.project,
+    )
+    return _result(scene, as_listed, asked.targets, list(dict.fromkeys(findings)), grades, listed=False, found=found)
+
+
+def _named(roots: Sequence[LockedRoot], target: Target) -> list[LockedRoot]:
+    return [replace(root, targets=frozenset({target.name})) for root in roots]
+
+
+def _result(
+    scene: _Scene,
+    manifest: Manifest,
+    targets: Sequence[Target],
+    findings: Sequence[Finding],
+    grades: Mapping[str, Sequence[Grade]],
+    *,
+    listed: bool,
+    found: Mapping[str, WheelFacts | BadWheel],
+) -> VerifyResult:
+    path = scene.folder / "wheelhouse.json"
+    if listed and any(finding.severity is Severity.ERROR for finding in findings):
+        _distrust(scene.folder, _each_copy(manifest), found, scene.cache)
     verdict = Verdict(
         findings=tuple(findings),
-        grades=tuple((target.name, proof.grades.get(target.name, ())) for target in targets),
-        manifest_digest=digest,
+        grades=tuple((target.name, tuple(grades.get(target.name, ()))) for target in targets),
+        manifest_digest=hashlib.sha256(path.read_bytes()).hexdigest() if listed else "",
     )
-    return VerifyResult(folder=folder, manifest=manifest, verdict=verdict)
+    return VerifyResult(folder=scene.folder, manifest=manifest, verdict=verdict, listed=listed)
 
 
 def _each_copy(manifest: Manifest) -> list[ManifestFile]:
@@ -110,20 +229,6 @@ def _each_copy(manifest: Manifest) -> list[ManifestFile]:
         for file in manifest.files
         for path in file_paths(file, manifest.layout)
     ]
-
-
-def _judge(folder: Path, wheels: Collection[str], cache: Path, reporter: Reporter, stop: Cancellation) -> dict[str, WheelFacts | BadWheel]:
-    files = []
-    paths: dict[tuple[str, str], list[str]] = {}
-    there = {name: folder / name for name in sorted(wheels) if (folder / name).is_file()}
-    found = digests(there.values(), stop=stop)
-    for name, path in there.items():
-        digest = found[path]
-        if (digest, path.name) not in paths:
-            files.append((path, path.name, digest))
-        paths.setdefault((digest, path.name), []).append(name)
-    answers = inspect_all(files, FactsCache(cache), jobs=2, reporter=reporter, stop=stop)
-    return {path: answer for answer in answers for path in paths[answer.sha256, answer.filename]}
 
 
 def _distrust(folder: Path, files: Sequence[ManifestFile], found: Mapping[str, WheelFacts | BadWheel], cache: Path) -> None:
