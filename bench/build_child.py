@@ -1,4 +1,4 @@
-"""Every sdist of a folder becomes a wheel in one way: ``python build_child.py hardtack|hooks|uv|pip FOLDER PROCESSES``."""
+"""Every sdist of a folder becomes a wheel in one way: ``python build_child.py first|locked|both|alone|uv|pip FOLDER PROCESSES``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ def main(way: str, folder: str, processes: str) -> None:
     place = Path(folder)
     sdists = sorted((place / "sdists").iterdir(), key=lambda path: -path.stat().st_size)
     with ExitStack() as stack:
-        build = {"hardtack": _hardtack, "hooks": _hooks, "uv": _uv, "pip": _pip}[way](place, stack)
+        ways = {"first": _hardtack, "locked": _hardtack, "both": _hooks, "alone": _hooks, "uv": _uv, "pip": _pip}
+        build = ways[way](place, place / way, stack)
         with ThreadPoolExecutor(int(processes)) as pool:
             list(pool.map(build, sdists))
 
 
-def _hardtack(place: Path, stack: ExitStack) -> Callable[[Path], object]:
+def _hardtack(place: Path, work: Path, stack: ExitStack) -> Callable[[Path], object]:
     """As a run does it when sources and tools are in the store: judged, asked, built in the sandbox, judged."""
     from packaging.requirements import Requirement
     from packaging.utils import parse_wheel_filename
@@ -52,7 +53,6 @@ def _hardtack(place: Path, stack: ExitStack) -> Callable[[Path], object]:
             found.append(Tool(name=project, version=str(version), filename=name, sha256=_digest(path), path=path))
         return found
 
-    work = place / "hardtack"
     shop = Workshop(
         python=Path(sys.executable),
         uv=find_uv(work / "uv", environ.variables()),
@@ -76,14 +76,13 @@ def _hardtack(place: Path, stack: ExitStack) -> Callable[[Path], object]:
     return build
 
 
-def _hooks(place: Path, stack: ExitStack) -> Callable[[Path], object]:  # noqa: ARG001 (as its neighbours)
-    """Unpacked, and build_wheel called, in an environment that has everything: less than anybody can do."""
+def _hooks(place: Path, work: Path, stack: ExitStack) -> Callable[[Path], object]:  # noqa: ARG001 (as its neighbours)
+    """Unpacked, and called, in an environment that has everything: less than anybody can do."""
     import pyproject_hooks
 
     from hardtack.model.wheel import SdistFacts
     from hardtack.wheelhouse.sdist import inspect_sdist
 
-    out = place / "hooks" / "out"
     backends = {}
     for sdist in (place / "sdists").iterdir():
         facts = inspect_sdist(sdist, filename=sdist.name, sha256=_digest(sdist))
@@ -93,28 +92,30 @@ def _hooks(place: Path, stack: ExitStack) -> Callable[[Path], object]:  # noqa: 
     def build(sdist: Path) -> None:
         facts = backends[sdist]
         with tarfile.open(sdist) as archive:
-            archive.extractall(place / "hooks" / "unpacked", filter="data")
+            archive.extractall(work / "unpacked", filter="data")
         hooks = pyproject_hooks.BuildBackendHookCaller(
-            str(place / "hooks" / "unpacked" / facts.top),
+            str(work / "unpacked" / facts.top),
             facts.backend,
             backend_path=list(facts.backend_path) or None,
             runner=pyproject_hooks.quiet_subprocess_runner,
             python_executable=str(place / "environment" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")),
         )
-        hooks.build_wheel(str(out))
+        if work.name == "both":
+            hooks.get_requires_for_build_wheel()
+        hooks.build_wheel(str(work / "out"))
 
     return build
 
 
-def _uv(place: Path, stack: ExitStack) -> Callable[[Path], object]:  # noqa: ARG001 (as its neighbours)
+def _uv(place: Path, work: Path, stack: ExitStack) -> Callable[[Path], object]:  # noqa: ARG001 (as its neighbours)
     import uv
 
     command = [uv.find_uv_bin(), "build", "--wheel", "-q", "--offline", "--no-index", "--find-links", str(place / "wheels")]
-    command += ["--python", sys.executable, "--cache-dir", str(place / "uv-cache"), "-o", str(place / "uv" / "out")]
+    command += ["--python", sys.executable, "--cache-dir", str(place / "uv-cache"), "-o", str(work / "out")]
     return lambda sdist: subprocess.run([*command, str(sdist)], check=True)
 
 
-def _pip(place: Path, stack: ExitStack) -> Callable[[Path], object]:  # noqa: ARG001 (as its neighbours)
+def _pip(place: Path, work: Path, stack: ExitStack) -> Callable[[Path], object]:  # noqa: ARG001 (as its neighbours)
     command = [
         sys.executable,
         "-m",
@@ -127,7 +128,7 @@ def _pip(place: Path, stack: ExitStack) -> Callable[[Path], object]:  # noqa: AR
         "--find-links",
         str(place / "wheels"),
     ]
-    return lambda sdist: subprocess.run([*command, "-w", str(place / "pip" / "out"), str(sdist)], check=True)
+    return lambda sdist: subprocess.run([*command, "-w", str(work / "out"), str(sdist)], check=True)
 
 
 def _digest(path: Path) -> str:

@@ -20,27 +20,34 @@ from hardtack.wheelhouse.sdist import inspect_sdist
 # Every usual backend, and two small extensions in C.
 SDISTS = ("cachetools 5.5.0", "docopt 0.6.2", "tabulate 0.9.0", "idna 3.10", "soupsieve 2.6", "tomlkit 0.13.2", "dep-logic 0.4.10",
           "markupsafe 3.0.2", "simplejson 3.19.3")  # fmt: skip
-OURS, UV, HOOKS, PIP = "hardtack, its build phase", "uv build, isolated", "the bare hooks, environment ready", "pip wheel, isolated"
+FIRST, LOCKED = "hardtack, first time", "hardtack, requirements locked"
+BOTH, ALONE = "both hooks, environment ready", "build_wheel alone, environment ready"
+UV, PIP = "uv build, isolated", "pip wheel, isolated"
 _PROCESSES = 2
 _SIMPLE = "https://pypi.org/simple"
 
 
 def bench_build(data: Path, *, rounds: int) -> Report:
-    """Two at a time; the wheels of build requirements lie in a folder, and nobody uses the network. uv's cache is warm."""
+    """Two at a time; the wheels of build requirements lie in a folder, and nobody uses the network. uv's cache is warm.
+
+    Locked: what backends answer to get_requires_for_build_wheel is known, as it is after ``hardtack lock``.
+    """
     place = data / "build"
     _prepare(place)
     environment = plain_environment()
     wanted = len(SDISTS)
 
     def reset(way: str) -> None:
-        shutil.rmtree(place / way, ignore_errors=True)
+        for path in (place / way).glob("*"):
+            if way != "locked" or path.name != "cache":
+                shutil.rmtree(path)
         (place / way / "out").mkdir(parents=True)
 
     def check(way: str) -> None:
         if (made := len(list((place / way / "out").rglob("*.whl")))) != wanted:
             raise RuntimeError(f"{way} made {made} wheels of {wanted} sdists")
 
-    ways = {OURS: "hardtack", HOOKS: "hooks", UV: "uv", PIP: "pip"}
+    ways = {FIRST: "first", LOCKED: "locked", BOTH: "both", ALONE: "alone", UV: "uv", PIP: "pip"}
     script = str(Path(__file__).with_name("build_child.py"))
     contenders = [
         Contender(
@@ -60,7 +67,10 @@ def bench_build(data: Path, *, rounds: int) -> Report:
         workload="",
         title=f"Building {wanted} sdists, {_PROCESSES} at a time",
         rows=[Row(name=name, sample=sample, rounds=len(samples[name])) for name, sample in found.items()],
-        goals=[("wall, against the bare hooks", found[OURS].wall / found[HOOKS].wall, "<=", 1.5)],
+        goals=[
+            ("first time, wall, against both hooks", found[FIRST].wall / found[BOTH].wall, "<=", 1.5),
+            ("requirements locked, wall, against build_wheel alone", found[LOCKED].wall / found[ALONE].wall, "<=", 1.5),
+        ],
     )
 
 
