@@ -83,6 +83,17 @@ def test_what_depends_on_nothing_is_the_same(bench: Bench, tmp_path: Path) -> No
         assert place.shop.zone == "UTC"
 
 
+def test_without_namespaces_too(bench: Bench, landlocked: Sandbox, tmp_path: Path) -> None:
+    bench.sandbox = landlocked
+    with built(bench, source(tmp_path)) as (place, wheel):
+        assert again(bench, place, wheel) == Repeat()
+    inside = tmp_path / "other"
+    inside.mkdir()
+    with built(bench, source(inside, WRITES + "CONTENT = lambda: os.getcwd()\n")) as (place, wheel):
+        [difference] = again(bench, place, wheel).differences
+        assert "(a path)" in difference.detail
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
