@@ -56,8 +56,8 @@ def shared(one: bytes, two: bytes) -> int:
 def excerpts(one: bytes, two: bytes) -> str:
     """Both, short, around the first difference, and what kind of thing it is where that is plain.
 
-    >>> excerpts(b"built = '2026-11-20'", b"built = '2026-11-21'")
-    "\\"built = '2026-11-20'\\", then \\"built = '2026-11-21'\\" (a date)"
+    >>> print(excerpts(b"built 2026-11-20", b"built 2026-11-21"))
+    'built 2026-11-20', then 'built 2026-11-21' (a date)
     """
     ours, theirs = one.decode("utf-8", "backslashreplace"), two.decode("utf-8", "backslashreplace")
     at = shared(ours.encode("utf-32-le"), theirs.encode("utf-32-le")) // 4
