@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hardtack.building.contained import run_contained
 from hardtack.building.interpreter import Interpreter, ask, folders
@@ -15,6 +16,9 @@ from hardtack.building.sandbox_launch import Launch, Limits, Mount, Sandbox
 from hardtack.errors import HardtackError
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
+
+if TYPE_CHECKING:
+    import socket
 
 _CANARY = "hardtack-canary"
 _LIMITS = Limits(seconds=10, disk=1 << 26)
@@ -54,6 +58,16 @@ def connect(family, kind, address):
         caller.connect(address)
         caller.send(b"x")
 
+def near(path):
+    # A socket's address has room for a hundred bytes.
+    here = os.open(".", os.O_RDONLY)
+    os.chdir(os.path.dirname(path))
+    try:
+        connect(socket.AF_UNIX, socket.SOCK_STREAM, os.path.basename(path))
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
 def called(command):
     return subprocess.call(command) == 0
 
@@ -81,7 +95,7 @@ attempt("read another process's environment", lambda: read("/proc/%d/environ" % 
 attempt("reach the network", lambda: connect(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", facts["port"])))
 attempt("send a datagram", lambda: connect(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", facts["port"])) or bool(facts["shared"]))
 attempt("reach an abstract socket", lambda: connect(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + facts["abstract"]))
-attempt("reach a socket's file", lambda: connect(socket.AF_UNIX, socket.SOCK_STREAM, facts["socket"]))
+attempt("reach a socket's file", lambda: near(facts["socket"]))
 attempt("make a file that runs as its owner", lambda: (write("owner"), os.chmod("owner", 0o4755)))
 try:
     os.kill(facts["victim"], signal.SIGKILL)
@@ -145,7 +159,7 @@ def _intrude(sandbox: Sandbox, base: Path, room: Path, python: Interpreter, *, s
         ):
             hidden.bind("\0" + abstract)
             hidden.listen()
-            local.bind(str(path))
+            _bind(local, path)
             local.listen()
             facts = {
                 "canary": _CANARY,
@@ -180,6 +194,15 @@ def _intrude(sandbox: Sandbox, base: Path, room: Path, python: Interpreter, *, s
     if could_not:
         return f"inside, a build could not {', '.join(could_not)}"
     return None
+
+
+def _bind(local: socket.socket, path: Path) -> None:
+    """Bind to a path of whatever length: an address has room for a hundred bytes."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        local.bind(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
 
 
 def _program(sandbox: Sandbox, python: Path, places: list[Path], room: Path, facts: dict[str, object]) -> Launch:

@@ -15,6 +15,7 @@ from hardtack.model.target import Target
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
+from hardtack.system.presence import present
 from hardtack.system.process import Completed
 from hardtack.system.uv import Uv
 
@@ -75,7 +76,7 @@ def second_opinion(
     platform = uv_platform(trial.target)
     if platform is None:
         return None
-    with _folder(trial, uv) as name:
+    with present(uv.cache_dir), _folder(trial, uv) as name:
         folder = Path(name)
         write_bytes(folder / "roots.txt", ("\n".join(requirements) + "\n").encode())
         write_bytes(folder / "constraints.txt", (_constraints(trial) + "".join(f"{text}\n" for text in constraints)).encode())
@@ -108,7 +109,7 @@ def install(trial: Trial, *, python: Path, uv: Uv, stop: Cancellation) -> tuple[
 @contextlib.contextmanager
 def installed(trial: Trial, *, python: Path, uv: Uv, stop: Cancellation) -> Iterator[Installed | tuple[Finding, ...]]:
     """The same, for as long as the block lasts: the environment, or why there is none."""
-    with _folder(trial, uv) as name:
+    with present(uv.cache_dir), _folder(trial, uv) as name:
         folder = Path(name)
         write_bytes(folder / "requirements.txt", _exact(trial).encode())
         made = _run(["venv", "--quiet", "--python", str(python), str(folder / "env")], folder, uv, stop)

@@ -14,7 +14,7 @@ from typing import IO
 
 from hardtack.errors import HardtackError, IntegrityError
 
-_TEMPORARY_PREFIX = ".hardtack-"
+TEMPORARY_PREFIX = ".hardtack-"
 
 
 class DiskFault(HardtackError):
@@ -54,7 +54,7 @@ def atomic_write(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
     """
     with disk_faults(path, doing="cannot write"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -97,7 +97,7 @@ def place(source: Path, destination: Path) -> None:
     """Make ``destination`` the same file as ``source``: by hard link where the disk allows it, else by an atomic copy."""
     with disk_faults(destination, doing="cannot write"):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        temporary = destination.parent / f"{_TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(6).hex()}"
+        temporary = destination.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(6).hex()}"
         try:
             try:
                 os.link(source, temporary)
@@ -133,7 +133,7 @@ def sweep(folder: Path, *, older_than: float | None = None) -> int:
     except FileNotFoundError:
         return 0
     for entry in entries:
-        if not entry.name.startswith(_TEMPORARY_PREFIX):
+        if not entry.name.startswith(TEMPORARY_PREFIX):
             continue
         with contextlib.suppress(OSError):
             if older_than is not None and entry.stat(follow_symlinks=False).st_mtime > older_than:

@@ -22,6 +22,7 @@ from hardtack.model.wheel import BadSdist, BadWheel, WheelFacts
 from hardtack.reporting import Reporter
 from hardtack.system import environ
 from hardtack.system.cancellation import Cancellation
+from hardtack.system.presence import present
 from hardtack.system.uv import Uv, find_uv
 from hardtack.targets.catalog import from_description
 from hardtack.verifying.integrity import check_downgrades, check_files
@@ -93,58 +94,59 @@ def merge(
     stop = stop or Cancellation()
     variables = dict(environment if environment is not None else environ.variables())
     cache = environ.cache_dir(cache_dir, variables)
-    reading = _Reading(Store(cache / "files", reporter=reporter), FactsCache(cache), reporter, stop)
-    reporter.stage("reading")
-    opened = [_open(folder, reading.store) for folder in (wheelhouse, *parts)]
-    reporter.stage("judging")
-    pieces = [reading.piece(one) for one in opened]
-    if reading.faulty:
-        forget(wheelhouse, cache)
-    whole = merged(pieces)
-    whole, unfit = _as_locked(whole, pieces[0].manifest.layout)
-    draft = manifest_of(whole, pieces[0].manifest.layout, ())
-    facts = _facts(whole)
-    paths = {digest: reading.store.path(digest) for digest in facts}
-    built = {file.filename for file in draft.files if file.build is not None}
-    findings = [
-        *reading.findings,
-        *whole.findings,
-        *unfit,
-        *dict.fromkeys((*check_downgrades(draft.pins, whole.lock, whole.targets, built=built), *check_rivals(draft, whole.targets))),
-        *note_skews(draft.pins, whole.lock.skews),
-    ]
-    uv = find_uv(cache, variables, offline=True)
-    proof = _prove(whole, paths, uv=uv, trial=trial, reporter=reporter, stop=stop)
-    causes = _causes(pieces, [*findings, *proof.findings])
-    by_path = {file.path: facts[file.sha256] for file in draft.files}
-    findings = [
-        *folded([*causes, *findings, *proof.findings]),
-        *check_files(draft.files, by_path, targets=whole.targets, lock=whole.lock),
-    ]
-    manifest = manifest_of(whole, draft.layout, findings)
-    proven = not any(finding.severity is Severity.ERROR for finding in findings)
-    before, digest = _digest(output), ""
-    if proven or keep_incomplete:
-        # Killed on its way, a merge in place can be run again: what it began with is kept.
-        reading.store.add_bytes(opened[0].lock_text)
-        paths |= {source.sha256: reading.store.path(source.sha256) for source in whole.sources}
-        manifest, digest = put_in_place(
-            manifest, whole.lock, facts, paths, output, prune=False, cache_dir=cache, reporter=reporter, stop=stop
+    with present(cache):
+        reading = _Reading(Store(cache / "files", reporter=reporter), FactsCache(cache), reporter, stop)
+        reporter.stage("reading")
+        opened = [_open(folder, reading.store) for folder in (wheelhouse, *parts)]
+        reporter.stage("judging")
+        pieces = [reading.piece(one) for one in opened]
+        if reading.faulty:
+            forget(wheelhouse, cache)
+        whole = merged(pieces)
+        whole, unfit = _as_locked(whole, pieces[0].manifest.layout)
+        draft = manifest_of(whole, pieces[0].manifest.layout, ())
+        facts = _facts(whole)
+        paths = {digest: reading.store.path(digest) for digest in facts}
+        built = {file.filename for file in draft.files if file.build is not None}
+        findings = [
+            *reading.findings,
+            *whole.findings,
+            *unfit,
+            *dict.fromkeys((*check_downgrades(draft.pins, whole.lock, whole.targets, built=built), *check_rivals(draft, whole.targets))),
+            *note_skews(draft.pins, whole.lock.skews),
+        ]
+        uv = find_uv(cache, variables, offline=True)
+        proof = _prove(whole, paths, uv=uv, trial=trial, reporter=reporter, stop=stop)
+        causes = _causes(pieces, [*findings, *proof.findings])
+        by_path = {file.path: facts[file.sha256] for file in draft.files}
+        findings = [
+            *folded([*causes, *findings, *proof.findings]),
+            *check_files(draft.files, by_path, targets=whole.targets, lock=whole.lock),
+        ]
+        manifest = manifest_of(whole, draft.layout, findings)
+        proven = not any(finding.severity is Severity.ERROR for finding in findings)
+        before, digest = _digest(output), ""
+        if proven or keep_incomplete:
+            # Killed on its way, a merge in place can be run again: what it began with is kept.
+            reading.store.add_bytes(opened[0].lock_text)
+            paths |= {source.sha256: reading.store.path(source.sha256) for source in whole.sources}
+            manifest, digest = put_in_place(
+                manifest, whole.lock, facts, paths, output, prune=False, cache_dir=cache, reporter=reporter, stop=stop
+            )
+        grades = tuple((target.name, proof.grades.get(target.name, ())) for target in whole.targets)
+        return MergeResult(
+            output=output,
+            parts=tuple(parts),
+            targets=whole.targets,
+            findings=tuple(findings),
+            verdict=Verdict(findings=tuple(findings), grades=grades, manifest_digest=digest),
+            manifest=manifest,
+            lock=whole.lock,
+            brought=whole.brought,
+            stowed=bool(digest),
+            changed=bool(digest) and digest != before,
+            seconds=time.monotonic() - began,
         )
-    grades = tuple((target.name, proof.grades.get(target.name, ())) for target in whole.targets)
-    return MergeResult(
-        output=output,
-        parts=tuple(parts),
-        targets=whole.targets,
-        findings=tuple(findings),
-        verdict=Verdict(findings=tuple(findings), grades=grades, manifest_digest=digest),
-        manifest=manifest,
-        lock=whole.lock,
-        brought=whole.brought,
-        stowed=bool(digest),
-        changed=bool(digest) and digest != before,
-        seconds=time.monotonic() - began,
-    )
 
 
 def _facts(whole: Whole) -> dict[str, WheelFacts]:

@@ -22,6 +22,7 @@ from hardtack.indexing.uv_network import for_uv
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import write_bytes
+from hardtack.system.presence import present
 from hardtack.system.uv import Uv, find_uv
 from hardtack.wheelhouse.store import Store
 
@@ -61,6 +62,28 @@ def open_supplies(
     stop: Cancellation,
 ) -> Iterator[Supplies]:
     """Open the store, the transport and uv for one run, and close what must be closed."""
+    with present(cache_dir):
+        yield from _opened(
+            settings,
+            credentials,
+            cache_dir=cache_dir,
+            environment=environment,
+            require_sandbox=require_sandbox,
+            reporter=reporter,
+            stop=stop,
+        )
+
+
+def _opened(
+    settings: IndexSettings,
+    credentials: Credentials,
+    *,
+    cache_dir: Path,
+    environment: Mapping[str, str],
+    require_sandbox: bool,
+    reporter: Reporter,
+    stop: Cancellation,
+) -> Iterator[Supplies]:
     network = for_uv(settings, credentials)
     transport = HttpTransport(settings, credentials, stop=stop)
     try:
