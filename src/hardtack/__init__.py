@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from hardtack.reporting import Reporter
     from hardtack.workflow.build import build
     from hardtack.workflow.diff import DiffResult, diff
+    from hardtack.workflow.fix import FixResult, fix
     from hardtack.workflow.lock import LockResult, lock
     from hardtack.workflow.merge import MergeResult, merge
     from hardtack.workflow.outcome import BuildResult
     from hardtack.workflow.request import BuildOptions, Request
     from hardtack.workflow.verify import VerifyResult, verify
+    from hardtack.workflow.why import WhyResult, why
 
 from hardtack.version import __version__
 
@@ -30,6 +32,7 @@ __all__ = [
     "BuildOptions",
     "BuildResult",
     "DiffResult",
+    "FixResult",
     "IndexFlags",
     "InputRequest",
     "LockResult",
@@ -37,18 +40,22 @@ __all__ = [
     "Reporter",
     "Request",
     "VerifyResult",
+    "WhyResult",
     "__version__",
     "build",
     "diff",
+    "fix",
     "lock",
     "merge",
     "verify",
+    "why",
 ]
 
 _HOMES = {
     "BuildOptions": "hardtack.workflow.request",
     "BuildResult": "hardtack.workflow.outcome",
     "DiffResult": "hardtack.workflow.diff",
+    "FixResult": "hardtack.workflow.fix",
     "IndexFlags": "hardtack.indexing.settings",
     "InputRequest": "hardtack.inputs.read",
     "LockResult": "hardtack.workflow.lock",
@@ -56,11 +63,14 @@ _HOMES = {
     "Reporter": "hardtack.reporting",
     "Request": "hardtack.workflow.request",
     "VerifyResult": "hardtack.workflow.verify",
+    "WhyResult": "hardtack.workflow.why",
     "build": "hardtack.workflow.build",
     "diff": "hardtack.workflow.diff",
+    "fix": "hardtack.workflow.fix",
     "lock": "hardtack.workflow.lock",
     "merge": "hardtack.workflow.merge",
     "verify": "hardtack.workflow.verify",
+    "why": "hardtack.workflow.why",
 }
 
 

@@ -28,6 +28,7 @@ _VERBS = {
     "merge": ("hardtack.cli.merge", "Add to a wheelhouse what was made on other machines, and prove the whole."),
     "diff": ("hardtack.cli.diff", "Show what differs between two wheelhouses or locks."),
     "why": ("hardtack.cli.why", "Explain a package: who requires it, which file was taken and why no other, what would fill a gap."),
+    "fix": ("hardtack.cli.fix", "Fill the gaps that can be filled: show the change of the lock, then build again."),
     "targets": ("hardtack.cli.targets", "Show the targets that hardtack knows, or what one name means."),
 }
 

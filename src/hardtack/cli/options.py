@@ -64,6 +64,20 @@ _TARGETS = (
                  help="A target from pex's complete-platform JSON or from `hardtack targets --probe-script`."),
 )  # fmt: skip
 
+_STOWING = (
+    click.option("-o", "--output", type=_FOLDER, metavar="DIR", help="[default: wheelhouse]"),
+    click.option("--build-twice", is_flag=True, help="Build every wheel twice, and compare."),
+    click.option("--with-sdists", is_flag=True, help="Keep the sdists beside the wheels."),
+    click.option("--layout", type=click.Choice(["flat", "by-target"]), help="One folder, or one for each target.  [default: flat]"),
+    click.option("--keep-foreign", is_flag=True, help="Judge and keep wheels that were copied into the wheelhouse by hand."),
+    click.option("--prune", is_flag=True, help="Remove wheels that are no longer needed."),
+    click.option("--no-trial", is_flag=True, help="Leave out the real installation for this host's targets."),
+    click.option("--keep-incomplete", is_flag=True, help="Stow what there is, though the proof fails; the exit code stays 1."),
+    click.option("--require-stated-hashes", is_flag=True, help="Refuse files whose hash neither lock nor index states."),
+    click.option("--require-sandbox", is_flag=True, help="Build nothing where builds cannot be contained."),
+    click.option("-j", "--jobs", type=click.IntRange(1, 64), default=16, show_default=True, help="Transfers at a time."),
+)  # fmt: skip
+
 _INDEXES = (
     click.option("-i", "--index-url", metavar="URL", help="The package index.  [default: what uv and pip are set up with, else PyPI]"),
     click.option("--extra-index-url", "extra_index_urls", multiple=True, metavar="URL", help="One more index, asked before it."),
@@ -102,6 +116,7 @@ asked = _apply(_ASKED)
 inputs = _apply(_INPUTS)
 building = _apply(_BUILDING)
 targets = _apply(_TARGETS)
+stowing = _apply(_STOWING)
 indexes = _apply(_INDEXES)
 common = _apply(_COMMON)
 
@@ -161,6 +176,29 @@ def inputs_from(values: Mapping[str, Any]) -> Any:
         all_extras=values["all_extras"],
         all_groups=values["all_groups"],
         sets=frozenset({only}) if only else frozenset({"runtime", "development"}),
+    )
+
+
+def build_options_from(values: Mapping[str, Any], **more: Any) -> Any:
+    """How a wheelhouse is made, as the shared options say (a ``workflow.request.BuildOptions``), and ``more``."""
+    from hardtack.workflow.request import BuildOptions
+
+    return BuildOptions(
+        output=values["output"],
+        layout=values["layout"],
+        prune=values["prune"],
+        trial=not values["no_trial"],
+        keep_incomplete=values["keep_incomplete"],
+        jobs=values["jobs"],
+        require_stated_hashes=values["require_stated_hashes"],
+        require_sandbox=values["require_sandbox"],
+        build_lock=not values["no_build_lock"],
+        build_root=values["build_root"].absolute() if values["build_root"] is not None else None,
+        build_jobs=values["build_jobs"],
+        build_twice=values["build_twice"],
+        with_sdists=values["with_sdists"],
+        keep_foreign=values["keep_foreign"],
+        **more,
     )
 
 

@@ -156,6 +156,12 @@ def _pylock(text: str, path: Path, targets: Sequence[Target]) -> Inventory:
     )
 
 
+def inventory_of(lock: Lock, targets: Sequence[Target], *, label: str) -> Inventory:
+    """A lock that lies nowhere yet, with what it gives to ``targets``."""
+    packages = tuple(_locked(package) for package in lock.packages)
+    return Inventory(label=label, kind="pylock.toml", packages=packages, targets=_planned(lock, targets, label) if targets else {})
+
+
 def _locked(package: LockedPackage) -> ListedPackage:
     files = [*package.wheels, *(file for file in (package.sdist, package.archive) if file is not None)]
     return ListedPackage(

@@ -109,7 +109,7 @@ def lock(
     from hardtack.workflow.yard import Yard
 
     specs = [parse_export_spec(text) for text in exports]
-    _guard_foreign(path)
+    guard_foreign(path)
     with (
         open_supplies(
             job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
@@ -119,7 +119,7 @@ def lock(
         chosen = choose(yard, reporter=reporter, stop=stop, remembered=path)
         yard.choose(chosen.lock)
         warn_of_strangers(job, chosen.lock, reporter)
-        found = chosen.lock if chosen.obeyed else _with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
+        found = chosen.lock if chosen.obeyed else with_digests(chosen.lock, job, supplies, reporter=reporter, stop=stop)
         planned = plan(found, job.targets, Policy(formats=job.formats))
         findings = [
             *check_user_hashes(job.requirements.roots, found, planned),
@@ -190,7 +190,7 @@ def _recalled(data: Mapping[str, Any]) -> LockSummary:
     )
 
 
-def _with_digests(lock: Lock, job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellation) -> Lock:
+def with_digests(lock: Lock, job: Job, supplies: Supplies, *, reporter: Reporter, stop: Cancellation) -> Lock:
     """The lock with a digest for every file that the targets take: those that no index states are fetched once and hashed."""
     from hardtack.fetching.download import fetch
     from hardtack.model.plan import Take
@@ -242,7 +242,7 @@ def _without_project(lock: Lock, job: Job) -> Lock:
     )
 
 
-def _guard_foreign(path: Path) -> None:
+def guard_foreign(path: Path) -> None:
     """Another tool's lock is not overwritten."""
     from hardtack.wheelhouse.pylock import read_pylock
 

@@ -104,6 +104,11 @@ def why(
         return _Answer(name, evidence, yard, typed).result()
 
 
+def explained(name: str, draft: Draft, typed: Typed) -> tuple[OnTarget, ...]:
+    """What is known of one package of a draft, on every target."""
+    return _Answer(name, of_draft(draft, name), draft.yard, typed).result(prefetched=None).targets
+
+
 def _named(targets: Sequence[str | Target]) -> frozenset[str]:
     return frozenset(target.name if isinstance(target, Target) else _name_of(target) for target in targets)
 

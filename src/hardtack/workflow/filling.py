@@ -1,0 +1,264 @@
+"""What would close the gaps of a draft within the constraints: found by asking the resolver, never by guessing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from hardtack.building.serves import BuildGap
+from hardtack.errors import HardtackError, InputError
+from hardtack.inputs.detect import compiled_from
+from hardtack.locking.lock import LockSettings
+from hardtack.model.lock import Lock, LockedRoot
+from hardtack.model.plan import Gap, Plan, PlanEntry
+from hardtack.model.requirements import Origin, Requirements, RootRequirement
+from hardtack.planning.remedies import Typed
+from hardtack.reporting import Reporter
+from hardtack.system.cancellation import Cancellation
+from hardtack.workflow.drafting import planned, unmade
+from hardtack.workflow.own_project import known_of_project, with_dynamic_build_requirements
+from hardtack.workflow.reading import Job
+from hardtack.workflow.resolving import resolve
+from hardtack.workflow.yard import Yard
+
+# (package, target) pairs that nothing serves.
+Lacking = Mapping[tuple[str, str], PlanEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A line that stands in the way, and what it would have to say. It is for the user to make. ``command``: what makes the file anew."""
+
+    place: str
+    before: str
+    after: str
+    fills: tuple[tuple[str, str], ...]
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A lock, its plan, and what that still lacks. ``upgrade`` are the packages that were chosen anew to have it."""
+
+    lock: Lock
+    plan: Plan
+    lacking: Lacking
+    upgrade: frozenset[str] = frozenset()
+
+
+class Search:
+    """Asks for locks with fewer gaps. ``job`` is read without a lock to obey; its requirements may be those that a lock tells."""
+
+    def __init__(self, job: Job, yard: Yard, typed: Typed, *, reporter: Reporter, stop: Cancellation) -> None:
+        self.job, self.yard, self.typed = job, yard, typed
+        self._reporter, self._stop = reporter, stop
+        self.unmade: dict[tuple[str, str], BuildGap] = {}
+        self.wanted = with_dynamic_build_requirements(job.requirements, yard, reporter)
+
+    def lacking(self, plan: Plan, job: Job | None = None) -> Lacking:
+        """The gaps of a plan, and the builds that nothing on this machine can make."""
+        found = {(entry.package.name, entry.target): entry for entry in plan.entries if isinstance(entry.decision, Gap)}
+        makeless = unmade(plan.entries, self.yard, self.typed, targets=(job or self.job).targets)
+        self.unmade |= makeless
+        for entry in plan.entries:
+            if (key := (entry.package.name, entry.target)) in makeless:
+                found.setdefault(key, entry)
+        return found
+
+    def relocked(self, before: Attempt, *, named: bool = False) -> Attempt | None:
+        """The lock with the fewest gaps that can be had by choosing anew: as little as does it, else more. ``named``: at least the gaps'.
+
+        None where none has fewer than ``before``.
+        """
+        names = {name for name, _ in before.lacking}
+        askers = {package.name for package in before.lock.packages for edge in package.dependencies if edge.name in names}
+        best: Attempt | None = None
+        least: tuple[frozenset[str], ...] = () if named else (frozenset(),)
+        for upgrade in dict.fromkeys((*least, frozenset(names), frozenset(names | askers), frozenset({":all:"}))):
+            attempt = self.attempt(self.wanted, previous=before.lock, upgrade=upgrade)
+            if attempt is not None and not named:
+                attempt = self._evened(attempt, before)
+            if attempt is not None and len(attempt.lacking) < len((best or before).lacking):
+                best = attempt
+            if best is not None and not best.lacking:
+                break
+        return best
+
+    def _evened(self, attempt: Attempt, before: Attempt) -> Attempt:
+        """The same with one version of each package for all targets again, where that lacks nothing more."""
+        if len(_skewed(attempt.lock)) <= len(_skewed(before.lock)):
+            return attempt
+        # Of what has several versions, the newest is what is preferred for everybody.
+        even = self.attempt(self.wanted, previous=attempt.lock)
+        better = even is not None and len(even.lacking) <= len(attempt.lacking) and len(_skewed(even.lock)) < len(_skewed(attempt.lock))
+        return even if even is not None and better else attempt
+
+    def attempt(self, wanted: Requirements, *, previous: Lock | None, upgrade: Collection[str] = ()) -> Attempt | None:
+        """One question to the resolver; None where it has no answer."""
+        settings = LockSettings(
+            known=known_of_project(wanted),
+            previous=previous,
+            upgrade=frozenset(upgrade),
+            exclude_newer=self.job.exclude_newer,
+            inputs_digest=self.job.digest(),
+        )
+        self._reporter.stage("locking")
+        try:
+            lock = resolve(
+                wanted,
+                self.job.targets,
+                settings,
+                supplies=self.yard.supplies,
+                describe=self.yard.describe,
+                reporter=self._reporter,
+                stop=self._stop,
+            )
+            plan = planned(lock, self.job)
+        except HardtackError as error:
+            self._stop.check()
+            self._reporter.detail(f"an attempt failed: {error}")
+            return None
+        return Attempt(lock=lock, plan=plan, lacking=self.lacking(plan), upgrade=frozenset(upgrade))
+
+    # --- what the user's own lines forbid ---------------------------------------------------------------------------------------------
+
+    def edits(self, before: Attempt) -> tuple[Edit, ...]:
+        """The lines of the inputs that would have to say something else, with what they would say: each tried with the resolver."""
+        names = {name for name, _ in before.lacking}
+        relaxed = _relaxed(self.wanted, names)
+        if relaxed == self.wanted:
+            return ()
+        attempt = self.attempt(relaxed, previous=before.lock, upgrade=names)
+        if attempt is None or len(attempt.lacking) >= len(before.lacking):
+            return ()
+        found = []
+        for name in sorted(names):
+            fills = tuple(sorted(key for key in before.lacking if key[0] == name and key not in attempt.lacking))
+            versions = sorted({one.version for one in attempt.lock.packages if one.name == name and one.version is not None})
+            if not fills or not versions:
+                continue
+            for root in (*self.wanted.roots, *self.wanted.constraints):
+                if canonicalize_name(root.requirement.name) != name or _allows(root, versions):
+                    continue
+                found.append(
+                    Edit(
+                        place=str(root.origin),
+                        before=str(root.requirement),
+                        after=str(_edited(root.requirement, versions)),
+                        fills=fills,
+                        command=self._compiling(root.origin, name, versions[-1]),
+                    )
+                )
+        return tuple(found)
+
+    def _compiling(self, origin: Origin, name: str, version: Version) -> str | None:
+        """The command that made a compiled requirements file, with the upgrade; None for a file that a person wrote."""
+        path = self.job.project_dir / origin.place
+        try:
+            head = compiled_from(path) if path.is_file() else None
+        except HardtackError:
+            return None
+        for line in (head or "").splitlines():
+            words = line.lstrip("# ").strip()
+            if words.startswith(("pip-compile", "uv pip compile", "python -m piptools compile")):
+                return f"{words} --upgrade-package '{name}=={version}'"
+        return None
+
+
+def _allows(root: RootRequirement, versions: Sequence[Version]) -> bool:
+    return root.requirement.url is not None or all(root.requirement.specifier.contains(version, prereleases=True) for version in versions)
+
+
+def _relaxed(wanted: Requirements, names: Collection[str]) -> Requirements:
+    """The requirements without what they say of these packages' versions."""
+    return replace(
+        wanted,
+        roots=tuple(_free(root) if _named(root, names) else root for root in wanted.roots),
+        constraints=tuple(root for root in wanted.constraints if not _named(root, names)),
+        build_roots=tuple(_free(root) if _named(root, names) else root for root in wanted.build_roots),
+    )
+
+
+def _named(root: RootRequirement, names: Collection[str]) -> bool:
+    return canonicalize_name(root.requirement.name) in names and root.requirement.url is None and root.path is None
+
+
+def _free(root: RootRequirement) -> RootRequirement:
+    bare = Requirement(str(root.requirement))
+    bare.specifier = SpecifierSet()
+    return replace(root, requirement=bare, hashes=frozenset())
+
+
+def _edited(requirement: Requirement, versions: Sequence[Version]) -> Requirement:
+    """The requirement as it would have to be: a pin with the other version, a range without what forbids it."""
+    edited = Requirement(str(requirement))
+    if any(clause.operator in ("==", "===") for clause in requirement.specifier) and len(versions) == 1:
+        edited.specifier = SpecifierSet(f"=={versions[0]}")
+        return edited
+    kept = [str(clause) for clause in requirement.specifier if all(clause.contains(version, prereleases=True) for version in versions)]
+    edited.specifier = SpecifierSet(",".join(kept))
+    return edited
+
+
+# --- what a lock alone tells -----------------------------------------------------------------------------------------------------------
+
+
+def requirements_of(lock: Lock, base: Requirements) -> Requirements:
+    """What a lock without its project was made from: the roots that it names, else each of its packages, whatever its version."""
+    stated = lock.roots if lock.origin == "hardtack" else ()
+    if not stated:
+        stated = tuple(
+            LockedRoot(requirement=f"{package.name}{f' ; {package.marker}' if _plain(package.marker) else ''}", origin="the lock")
+            for package in lock.packages
+            if package.source is None
+        )
+    roots = []
+    for root in stated:
+        try:
+            requirement = Requirement(root.requirement)
+        except InvalidRequirement as error:
+            raise InputError(f"{root.requirement!r} is no requirement: {error}", where=root.origin) from None
+        roots.append(
+            RootRequirement(requirement=requirement, origin=Origin(place=root.origin), scope=root.scope, extra=root.extra, group=root.group)
+        )
+    return replace(base, roots=tuple(dict.fromkeys(roots)))
+
+
+def _plain(marker: object) -> bool:
+    text = str(marker or "")
+    return bool(text) and "extras" not in text and "dependency_groups" not in text
+
+
+def whole(lock: Lock, plan: Plan, search: Search, job: Job) -> Attempt:
+    """A lock as it is, as an attempt to compare others with."""
+    return Attempt(lock=lock, plan=plan, lacking=search.lacking(plan, job))
+
+
+def changed_versions(before: Lock, after: Lock) -> dict[str, tuple[Version, ...]]:
+    """The packages whose versions are others after than before, with those after."""
+    old, new = _versions(before), _versions(after)
+    return {name: tuple(sorted(found)) for name, found in sorted(new.items()) if found != old.get(name, found)}
+
+
+def _skewed(lock: Lock) -> frozenset[str]:
+    """The packages that have several versions."""
+    return frozenset(name for name, found in _versions(lock).items() if len(found) > 1)
+
+
+def _versions(lock: Lock) -> dict[str, set[Version]]:
+    found: dict[str, set[Version]] = {}
+    for package in lock.packages:
+        if package.version is not None:
+            found.setdefault(package.name, set()).add(package.version)
+    return found
+
+
+def lock_place(job: Job) -> Path:
+    """Where our own lock is put beside one that another tool wrote."""
+    return job.project_dir / "pylock.hardtack.toml"
