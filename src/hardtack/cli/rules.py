@@ -53,6 +53,12 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "as told; [compiled](compiled.md) says where roots come from",
         ),
     ),
+    "check-failed": (
+        (
+            "a command of `--check` ended with another exit code than 0",
+            "its last words are shown",
+        ),
+    ),
     "conflict": (
         (
             "two versions of one package are wanted on the same patch",
@@ -293,6 +299,12 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "report it to its makers; the digest of this build holds for this wheelhouse, and another build will have another",
         ),
     ),
+    "not-tried": (
+        (
+            "`--smoke` or `--check` was asked for, and no complete target runs on this host",
+            "name this host as a target",
+        ),
+    ),
     "nothing-asked": (
         (
             "(warning) the inputs ask for nothing",
@@ -429,6 +441,36 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "(note) a package has several versions among the targets, and why",
             "nothing, if that is meant",
+        ),
+    ),
+    "smoke-crash": (
+        (
+            "importing a module ended Python itself",
+            "take another version of it, or build it",
+        ),
+    ),
+    "smoke-import": (
+        (
+            "(warning) importing a module failed otherwise",
+            "look whether it is meant to be imported",
+        ),
+    ),
+    "smoke-library": (
+        (
+            "importing a module failed for a library of the host",
+            "install the library; on the target host, too",
+        ),
+    ),
+    "smoke-missing": (
+        (
+            "importing a module of what was installed asked for a module that is not there, and that its metadata does not ask for; as a warning: nobody has to import it (`tests`, a loose module of a namespace package)",
+            "ask for what is missing, as a requirement of your own",
+        ),
+    ),
+    "smoke-time": (
+        (
+            "(warning) importing a module was ended after a minute, or was not begun for want of time",
+            "look what it waits for",
         ),
     ),
     "source": (

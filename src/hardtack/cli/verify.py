@@ -35,6 +35,10 @@ _SAYS = (
 @options.targets
 @click.option("--opinion", is_flag=True, help="Ask uv's resolver too, offline; of a wheelhouse with a manifest it is asked always.")
 @click.option("--no-trial", is_flag=True, help="Leave out the real installation for this host's targets.")
+@click.option("--smoke", is_flag=True, help="Import every module of what was installed for this host, in the sandbox.")
+@click.option(
+    "--check", "checks", multiple=True, metavar="COMMAND", help="Run this there, as in --check 'pytest --version'.  [may be repeated]"
+)
 @options.common
 def command(**values: Any) -> int:
     """Judge a folder of wheels, whoever made it: every file, and whether it is complete for every target.
@@ -59,6 +63,8 @@ def command(**values: Any) -> int:
             targets=options.targets_from(values),
             trial=not values["no_trial"],
             opinion=True if values["opinion"] else None,
+            smoke=values["smoke"],
+            checks=values["checks"],
             cache_dir=values["cache_dir"],
             reporter=reporter,
             stop=stop,

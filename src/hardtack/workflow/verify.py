@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
-from hardtack.errors import InputError
+from hardtack.errors import InputError, UsageError
 from hardtack.inputs.read import InputRequest
 from hardtack.model.finding import Finding, Grade, Severity, Verdict
 from hardtack.model.lock import LockedRoot
@@ -62,6 +63,8 @@ def verify(
     targets: Sequence[str | Target] = (),
     trial: bool = True,
     opinion: bool | None = None,
+    smoke: bool = False,
+    checks: Sequence[str] = (),
     cache_dir: Path | None = None,
     environment: Mapping[str, str] | None = None,
     reporter: Reporter | None = None,
@@ -70,15 +73,18 @@ def verify(
     """Read every byte of a folder of wheels, judge every archive, and prove every target complete. No network; nothing is written there.
 
     What is asked for: ``inputs`` (requirements, or a lock that is obeyed); without them the folder's manifest; without one everything that
-    lies there. ``trial``: install for this host's targets, too. ``opinion``: ask uv's resolver, too; None: about what has a manifest.
-    Raises InputError where there is nothing to judge.
+    lies there. ``trial``: install for this host's targets, too; ``smoke``: and import every module; ``checks``: and run these commands.
+    ``opinion``: ask uv's resolver, too; None: about what has a manifest. Raises InputError where there is nothing to judge.
     """
     reporter, stop = reporter or Reporter(), stop or Cancellation()
     variables = dict(environment if environment is not None else environ.variables())
     cache = environ.cache_dir(cache_dir, variables)
     uv = find_uv(cache, variables, offline=True)
     python = environ.interpreter() if trial else None
-    scene = _Scene(folder=folder, cache=cache, uv=uv, python=python, opinion=opinion, tries=None, reporter=reporter, stop=stop)
+    tries = _tries(smoke, checks, cache, variables, reporter, stop) if smoke or checks else None
+    if tries is not None and not trial:
+        raise UsageError("without a trial there is nothing to try it in", hint="leave out --no-trial")
+    scene = _Scene(folder=folder, cache=cache, uv=uv, python=python, opinion=opinion, tries=tries, reporter=reporter, stop=stop)
     manifest, _ = read_wheelhouse(folder)
     if manifest is not None and not manifest.targets and not targets:
         raise InputError("it names no target: there is nothing to prove", where=str(folder / "wheelhouse.json"))
@@ -102,6 +108,41 @@ def verify(
     if manifest is not None and inputs is None and set(asked.targets) <= set(_targets_of(manifest, folder)):
         return _made_by_us(scene, manifest, asked.targets)
     return _folder(scene, manifest, lying, asked)
+
+
+def _tries(
+    imports: bool, commands: Sequence[str], cache: Path, variables: Mapping[str, str], reporter: Reporter, stop: Cancellation
+) -> Try:
+    # Imported where it is needed: what runs foreign code brings the whole workshop along.
+    from hardtack.building.sandbox import Sandbox, Unconfined, find_sandbox
+    from hardtack.workflow.smoke import Smoke, split_command
+
+    for command in commands:
+        split_command(command)
+
+    @lru_cache(maxsize=1)
+    def confine() -> Sandbox:
+        found = find_sandbox(variables)
+        if isinstance(found, Unconfined):
+            reporter.warning(f"what is tried runs without a sandbox, and the network is not shut: {found.why}", hint="install bubblewrap")
+        else:
+            reporter.detail(f"what is tried runs in a sandbox: {found.name}")
+        return found
+
+    return Smoke(imports=imports, commands=tuple(commands), confine=confine, work=cache, stop=stop, base=variables)
+
+
+def _not_tried(scene: _Scene, grades: Mapping[str, Sequence[Grade]]) -> list[Finding]:
+    """What was asked for and had no environment to happen in is told: silence would look like success."""
+    if scene.tries is None or any(Grade.INSTALLED in kinds for kinds in grades.values()):
+        return []
+    return [
+        Finding(
+            code="not-tried",
+            message="nothing was imported or run: no target that is complete runs on this host",
+            hint="name this host as a target: -t host",
+        )
+    ]
 
 
 def _targets_of(manifest: Manifest, folder: Path) -> tuple[Target, ...]:
@@ -210,6 +251,7 @@ def _result(
     found: Mapping[str, WheelFacts | BadWheel],
 ) -> VerifyResult:
     path = scene.folder / "wheelhouse.json"
+    findings = [*findings, *_not_tried(scene, grades)]
     if listed and any(finding.severity is Severity.ERROR for finding in findings):
         _distrust(scene.folder, _each_copy(manifest), found, scene.cache)
     verdict = Verdict(
