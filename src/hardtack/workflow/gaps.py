@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hardtack.errors import HardtackError
 from hardtack.model.finding import Finding
 from hardtack.model.index import ProjectPage
 from hardtack.model.lock import Lock
@@ -16,6 +17,9 @@ from hardtack.workflow.reading import Job
 from hardtack.workflow.supplies import Supplies
 
 _SHOWN = 6
+_FIX = "chooses another version, if everything else allows it"
+# Gaps that another version may close.
+_CHOSEN = frozenset({"no-file", "only-binary", "requires-python"})
 
 
 def gap_findings(planned: Plan, lock: Lock, job: Job, supplies: Supplies) -> list[Finding]:
@@ -24,10 +28,22 @@ def gap_findings(planned: Plan, lock: Lock, job: Job, supplies: Supplies) -> lis
     if not entries:
         return []
     targets = {target.name: target for target in job.targets}
-    pages = (
-        {name: supplies.client.files(name) for name in sorted({entry.package.name for entry in entries})} if job.lock_file is None else {}
-    )
-    return _together([_gap(entry, targets[entry.target], pages, lock, job.formats) for entry in entries])
+    pages = {name: _pages(name, job, supplies) for name in sorted({entry.package.name for entry in entries})}
+    findings = [_gap(entry, targets[entry.target], pages, lock, job.formats) for entry in entries]
+    if job.lock_file is not None:
+        # Nobody has tried to choose otherwise: the lock is obeyed.
+        findings = [replace(one, hint=f"{one.hint}; `hardtack fix` {_FIX}") if one.code in _CHOSEN and one.hint else one for one in findings]
+    return _together(findings)
+
+
+def _pages(name: str, job: Job, supplies: Supplies) -> tuple[ProjectPage, ...]:
+    """What the indexes have. A lock that is obeyed asks none of them, and what they cannot tell then is no failure."""
+    try:
+        return supplies.client.files(name)
+    except HardtackError:
+        if job.lock_file is None:
+            raise
+        return ()
 
 
 def _together(findings: list[Finding]) -> list[Finding]:
