@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from hardtack import BuildOptions, FixResult, InputRequest, WhyResult, fix, why
 from hardtack.planning.remedies import Typed
-from tests.scenarios.yard import LINUX, WINDOWS, Yard, proven
+from tests.scenarios.yard import LINUX, WINDOWS, Yard, proven, taken
 from tests.support.world import add_source
 
 LINUX_TAG, WINDOWS_TAG = "cp312-cp312-manylinux_2_17_x86_64", "cp312-cp312-win_amd64"
@@ -171,3 +172,75 @@ def test_absent_names_are_told_with_near_ones(yard: Yard) -> None:
     result = _stowed(yard, "requets", "requests")
     assert not result.passed
     assert result.near == ("requests",)
+
+
+def test_a_build_that_fails_is_replaced_by_a_version_with_a_wheel(yard: Yard) -> None:
+    """It shows only when it is built: the lock is mended then, once, and asked about again."""
+    yard.write("requirements.in", "app\n")
+    yard.wheel("app", requires=["broken"])
+    yard.sdist("broken", "1.0", setup="raise SystemExit('no compiler')")
+    inputs = InputRequest(project_dir=yard.project)
+    proven_lock = yard.lock(targets=(LINUX,), inputs=inputs)
+    assert proven_lock.path is not None
+    fine = yard.wheel("broken", "1.1")
+    result = mend(yard, targets=(LINUX,), inputs=inputs)
+    assert result.build is not None
+    proven(result.build)
+    assert fine in yard.files()
+    ((name, target, reason),) = result.gaps
+    assert (name, target) == ("broken", LINUX)
+    assert "failed" in reason
+
+
+def test_another_tools_pylock_without_its_project(yard: Yard) -> None:
+    """It names no requirements: every package stays at its version but the one with the gap."""
+    for version, tags in (("7.8.0", (LINUX_TAG,)), ("7.8.1", (LINUX_TAG, WINDOWS_TAG))):
+        for tag in tags:
+            yard.wheel("coverage", version, tag=tag)
+    yard.wheel("leaf", "1.0")
+    yard.wheel("leaf", "2.0")
+    yard.write("requirements.in", "coverage==7.8.0\nleaf==1.0\n")
+    arguments = ["pip", "compile", "requirements.in", "--format", "pylock.toml", "-o", "pylock.toml", "--default-index", yard.index.url]
+    yard.uv(*arguments, "--python", sys.executable, "--python-version", "3.12", "--python-platform", "x86_64-unknown-linux-gnu")
+    (yard.project / "requirements.in").unlink()
+    before = (yard.project / "pylock.toml").read_bytes()
+    result = mend(yard, targets=BOTH, inputs=InputRequest(project_dir=yard.project))
+    assert result.build is not None
+    proven(result.build)
+    assert (yard.project / "pylock.toml").read_bytes() == before
+    assert {name for names in taken(result.build).values() for name in names} == {
+        f"coverage-7.8.1-{LINUX_TAG}.whl",
+        f"coverage-7.8.1-{WINDOWS_TAG}.whl",
+        "leaf-1.0-py3-none-any.whl",
+    }
+
+
+def test_a_stale_lock_of_ours_is_made_anew(yard: Yard) -> None:
+    yard.wheel("leaf")
+    yard.wheel("more")
+    yard.write("requirements.txt", "leaf\n")
+    inputs = InputRequest(project_dir=yard.project)
+    yard.lock(targets=(LINUX,), inputs=inputs)
+    yard.write("requirements.txt", "leaf\nmore\n")
+    assert not mend(yard, targets=(LINUX,), inputs=inputs, yes=False).passed
+    result = mend(yard, targets=(LINUX,), inputs=inputs)
+    assert result.stale is not None
+    assert result.build is not None
+    proven(result.build)
+    proven(yard.build(targets=(LINUX,), inputs=inputs))
+
+
+def test_what_was_uploaded_since_fills_a_gap_that_is_remembered(yard: Yard) -> None:
+    """No lock is obeyed, but the wheelhouse that was kept incomplete remembers one."""
+    yard.wheel("coverage", "7.8.0", tag=LINUX_TAG)
+    assert not yard.build("coverage", targets=BOTH, options=options(yard, keep_incomplete=True)).passed
+    for tag in (LINUX_TAG, WINDOWS_TAG):
+        yard.wheel("coverage", "7.8.1", tag=tag)
+    assert not yard.build("coverage", targets=BOTH).passed
+    told = ask(yard, "coverage", wheelhouse=yard.wheelhouse, targets=())
+    assert not told.passed
+    (windows,) = [one for one in told.targets if one.state == "gap"]
+    assert any(remedy.filename == f"coverage-7.8.1-{WINDOWS_TAG}.whl" for remedy in windows.remedies)
+    result = mend(yard, "coverage", targets=BOTH)
+    assert result.build is not None
+    proven(result.build)

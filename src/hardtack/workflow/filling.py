@@ -16,7 +16,7 @@ from hardtack.errors import HardtackError, InputError
 from hardtack.inputs.detect import compiled_from
 from hardtack.locking.lock import LockSettings
 from hardtack.model.lock import Lock, LockedRoot
-from hardtack.model.plan import Gap, Plan, PlanEntry
+from hardtack.model.plan import Build, Gap, Plan, PlanEntry
 from hardtack.model.requirements import Origin, Requirements, RootRequirement
 from hardtack.planning.remedies import Typed
 from hardtack.reporting import Reporter
@@ -29,6 +29,8 @@ from hardtack.workflow.yard import Yard
 
 # (package, target) pairs that nothing serves.
 Lacking = Mapping[tuple[str, str], PlanEntry]
+# Builds that were tried, by (package, version, target).
+Failed = Mapping[tuple[str, str, str], BuildGap]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +57,20 @@ class Attempt:
 class Search:
     """Asks for locks with fewer gaps. ``job`` is read without a lock to obey; its requirements may be those that a lock tells."""
 
-    def __init__(self, job: Job, yard: Yard, typed: Typed, *, reporter: Reporter, stop: Cancellation) -> None:
-        self.job, self.yard, self.typed = job, yard, typed
+    def __init__(self, job: Job, yard: Yard, typed: Typed, failed: Failed, *, reporter: Reporter, stop: Cancellation) -> None:
+        self.job, self.yard, self.typed, self._failed = job, yard, typed, failed
         self._reporter, self._stop = reporter, stop
         self.unmade: dict[tuple[str, str], BuildGap] = {}
         self.wanted = with_dynamic_build_requirements(job.requirements, yard, reporter)
 
     def lacking(self, plan: Plan, job: Job | None = None) -> Lacking:
-        """The gaps of a plan, and the builds that nothing on this machine can make."""
+        """The gaps of a plan, and the builds that nothing on this machine can make, or that have failed."""
         found = {(entry.package.name, entry.target): entry for entry in plan.entries if isinstance(entry.decision, Gap)}
-        makeless = unmade(plan.entries, self.yard, self.typed, targets=(job or self.job).targets)
+        makeless = dict(unmade(plan.entries, self.yard, self.typed, targets=(job or self.job).targets))
+        for entry in plan.entries:
+            gap = self._failed.get((entry.package.name, str(entry.package.version), entry.target))
+            if gap is not None and isinstance(entry.decision, Build):
+                makeless[entry.package.name, entry.target] = gap
         self.unmade |= makeless
         for entry in plan.entries:
             if (key := (entry.package.name, entry.target)) in makeless:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hardtack.building.serves import BuildGap
 from hardtack.errors import HardtackError, InputError, LockError, StaleLock
+from hardtack.model.finding import Severity
 from hardtack.model.lock import Lock
-from hardtack.model.plan import Gap, PlanEntry
+from hardtack.model.plan import Build, Gap, PlanEntry
 from hardtack.planning.difference import compare
 from hardtack.planning.remedies import Typed
 from hardtack.reporting import Reporter
@@ -25,6 +27,7 @@ from hardtack.workflow.drafting import Draft, opened, planned
 from hardtack.workflow.filling import (
     Attempt,
     Edit,
+    Failed,
     Lacking,
     Search,
     changed_versions,
@@ -110,21 +113,48 @@ def fix(
     options = replace(options or BuildOptions(), dry_run=False)
     reporter = reporter or Reporter()
     stop = stop or Cancellation()
-    job = read_job(request, options, reporter=reporter, stop=stop)
-    with opened(job, reporter=reporter, stop=stop) as yard:
-        fixing = _Fixing(request, job, yard, typed or Typed(), reporter=reporter, stop=stop)
-        found = fixing.found(confirm)
-    if not (found.clean or found.applied):
-        return found
-    again = replace(options, upgrade=fixing.upgrade) if fixing.upgrade else options
-    return replace(found, build=build(fixing.request, again, reporter=reporter, stop=stop))
+    failed: Failed = {}
+    last: BuildResult | None = None
+    while True:
+        job = read_job(request, options, reporter=reporter, stop=stop)
+        with opened(job, reporter=reporter, stop=stop) as yard:
+            fixing = _Fixing(request, job, yard, typed or Typed(), failed, reporter=reporter, stop=stop)
+            found = fixing.found(confirm)
+        if not (found.clean or found.applied):
+            return replace(found, build=last)
+        again = replace(options, upgrade=fixing.upgrade) if fixing.upgrade else options
+        last = build(fixing.request, again, reporter=reporter, stop=stop)
+        more = _failed_builds(last)
+        if last.passed or failed or not more or fixing.upgrade:
+            return replace(found, build=last)
+        request, failed = fixing.request, more
+
+
+def _failed_builds(result: BuildResult) -> Failed:
+    """The builds of a result that failed, with why."""
+    wanted = {
+        (entry.package.name, entry.target): str(entry.package.version)
+        for entry in (result.plan.entries if result.plan is not None else ())
+        if isinstance(entry.decision, Build) and entry.package.source is None
+    }
+    found = {}
+    for finding in result.findings:
+        version = wanted.get((finding.package or "", finding.target or ""))
+        if finding.severity is Severity.ERROR and finding.package and finding.target and version is not None:
+            words = finding.message.splitlines()[0]
+            found[finding.package, version, finding.target] = BuildGap(
+                target=finding.target, code=finding.code, reason=f"its build failed: {words}", command="", hint=finding.hint or words
+            )
+    return found
 
 
 class _Fixing:
     """One run of ``fix``, up to the build, for which ``request`` and ``upgrade`` are then what is asked for."""
 
-    def __init__(self, request: Request, job: Job, yard: Yard, typed: Typed, *, reporter: Reporter, stop: Cancellation) -> None:
-        self.request, self.job, self.yard, self.typed = request, job, yard, typed
+    def __init__(
+        self, request: Request, job: Job, yard: Yard, typed: Typed, failed: Failed, *, reporter: Reporter, stop: Cancellation
+    ) -> None:
+        self.request, self.job, self.yard, self.typed, self._failed = request, job, yard, typed, failed
         self._reporter, self._stop = reporter, stop
         self.upgrade: frozenset[str] = frozenset()
         self._settled = False
@@ -200,7 +230,7 @@ class _Fixing:
                 if not job.requirements.roots:
                     job = replace(job, requirements=requirements_of(lock, job.requirements))
             job = replace(job, targets=self.job.targets)
-        return Search(job, self.yard, self.typed, reporter=self._reporter, stop=self._stop)
+        return Search(job, self.yard, self.typed, self._failed, reporter=self._reporter, stop=self._stop)
 
     def _filled(self, before: Attempt | None, search: Search) -> Attempt | None:
         if before is None:
@@ -220,7 +250,11 @@ class _Fixing:
         found: list[tuple[str, OnTarget]] = []
         draft = Draft(job=search.job, yard=self.yard, lock=attempt.lock, plan=attempt.plan, obeyed=False)
         for name in names:
-            found += [(name, one) for one in explained(name, draft, self.typed) if (name, one.target) in remaining and one.state == "gap"]
+            found += [
+                (name, one)
+                for one in explained(name, draft, self.typed, search.unmade)
+                if (name, one.target) in remaining and one.state == "gap"
+            ]
         return tuple(found)
 
     def _proposal(

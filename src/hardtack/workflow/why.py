@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from hardtack.building.serves import BuildGap
 from hardtack.errors import HardtackError
+from hardtack.inputs.read import InputRequest
 from hardtack.model.index import ProjectPage
 from hardtack.model.plan import Build, Gap, PlanEntry, Rejected, Take
 from hardtack.model.requirements import FormatControl
@@ -22,7 +23,7 @@ from hardtack.targets.catalog import parse_target
 from hardtack.verifying.paths import Routes, Unasked, routes, unasked
 from hardtack.workflow.drafting import Draft, drafted, opened, spelled, unmade
 from hardtack.workflow.evidence import ChosenFile, Evidence, of_draft, of_wheelhouse
-from hardtack.workflow.reading import read_job
+from hardtack.workflow.reading import Job, read_job
 from hardtack.workflow.request import BuildOptions, Request
 from hardtack.workflow.yard import Yard
 
@@ -88,25 +89,34 @@ def why(
     reporter = reporter or Reporter()
     stop = stop or Cancellation()
     if wheelhouse is None:
-        job = read_job(request, replace(options, dry_run=True), reporter=reporter, stop=stop)
-        with drafted(job, reporter=reporter, stop=stop) as draft:
-            return _Answer(name, of_draft(draft, name), draft.yard, typed or Typed()).result(prefetched=draft)
+        own = read_job(request, replace(options, dry_run=True), reporter=reporter, stop=stop)
+        with drafted(own, reporter=reporter, stop=stop) as draft:
+            return _Answer(name, of_draft(draft, name), draft.yard, typed or Typed()).result(with_newer=True)
     evidence = of_wheelhouse(wheelhouse, _named(request.targets))
     typed = _made_by(evidence, typed or Typed(), wheelhouse)
     if not evidence.lacks(name):
         return _Answer(name, evidence, None, typed).result()
-    quiet = Reporter()
-    try:
-        job = read_job(request, replace(options, output=wheelhouse), reporter=quiet, stop=stop)
-    except HardtackError:
-        return _Answer(name, evidence, None, typed).result()  # what lies there is told all the same
-    with opened(replace(job, targets=evidence.targets), reporter=reporter, stop=stop) as yard:
+    job = _job_beside(name, replace(request, targets=evidence.targets), replace(options, output=wheelhouse), stop)
+    if job is None:
+        return _Answer(name, evidence, None, typed).result()
+    with opened(job, reporter=reporter, stop=stop) as yard:
         return _Answer(name, evidence, yard, typed).result()
 
 
-def explained(name: str, draft: Draft, typed: Typed) -> tuple[OnTarget, ...]:
-    """What is known of one package of a draft, on every target."""
-    return _Answer(name, of_draft(draft, name), draft.yard, typed).result(prefetched=None).targets
+def explained(name: str, draft: Draft, typed: Typed, failed: Mapping[tuple[str, str], BuildGap]) -> tuple[OnTarget, ...]:
+    """What is known of one package of a draft, on every target. ``failed`` are builds of (package, target) that were tried in vain."""
+    return _Answer(name, of_draft(draft, name), draft.yard, typed, failed).result().targets
+
+
+def _job_beside(name: str, request: Request, options: BuildOptions, stop: Cancellation) -> Job | None:
+    """How the indexes are asked: as the project here says, or, where none lies here, as whoever asks for ``name`` would."""
+    alone = InputRequest(requirements=(name,), project_dir=request.inputs.project_dir, use_lock=False)
+    for inputs in (request.inputs, alone):
+        try:
+            return read_job(replace(request, inputs=inputs), options, reporter=Reporter(), stop=stop)
+        except HardtackError:
+            stop.check()
+    return None  # what lies in the wheelhouse is told all the same
 
 
 def _named(targets: Sequence[str | Target]) -> frozenset[str]:
@@ -131,12 +141,19 @@ def _made_by(evidence: Evidence, typed: Typed, wheelhouse: Path) -> Typed:
 class _Answer:
     """One package, looked at on every target."""
 
-    def __init__(self, name: str, evidence: Evidence, yard: Yard | None, typed: Typed) -> None:
-        self.name, self.evidence, self.yard, self.typed = name, evidence, yard, typed
+    def __init__(
+        self,
+        name: str,
+        evidence: Evidence,
+        yard: Yard | None,
+        typed: Typed,
+        failed: Mapping[tuple[str, str], BuildGap] | None = None,
+    ) -> None:
+        self.name, self.evidence, self.yard, self.typed, self._failed = name, evidence, yard, typed, failed or {}
         self.formats = yard.job.formats if yard is not None else FormatControl()
         self._notes: list[str] = []
 
-    def result(self, *, prefetched: Draft | None = None) -> WhyResult:
+    def result(self, *, with_newer: bool = False) -> WhyResult:
         evidence, name = self.evidence, self.name
         pages = self._pages()
         present = name in evidence.names
@@ -150,7 +167,7 @@ class _Answer:
             source=evidence.source,
             targets=self._with_unasked(found),
             present=present,
-            newer=self._newer(pages, asks) if prefetched is not None else (),
+            newer=self._newer(pages, asks) if with_newer else (),
             near=() if present else tuple(difflib.get_close_matches(name, sorted(evidence.names), n=_NEAR, cutoff=0.6)),
             notes=tuple(self._notes),
         )
@@ -183,8 +200,8 @@ class _Answer:
         made = {target for (target, name) in self.evidence.files if name == self.name}
         entries = [entry for entry in entries if entry.target not in made]
         if self.yard is None or not entries:
-            return {}
-        return unmade(entries, self.yard, self.typed, targets=self.evidence.targets)
+            return self._failed
+        return {**unmade(entries, self.yard, self.typed, targets=self.evidence.targets), **self._failed}
 
     def _on(
         self, target: Target, pages: tuple[ProjectPage, ...], asks: tuple[Ask, ...], makeless: Mapping[tuple[str, str], BuildGap]
@@ -282,7 +299,7 @@ class _Answer:
         if makeless is not None:
             # What cannot be built here is not built by allowing it.
             found = tuple(one for one in found if one.kind != "formats")
-            found += (Remedy(kind="elsewhere", words=makeless.hint, command=makeless.command),)
+            found += (Remedy(kind="elsewhere", words=makeless.hint, command=makeless.command or None),)
         return found
 
     def _elsewhere(self, entry: PlanEntry) -> tuple[Rejected, ...]:
