@@ -71,11 +71,12 @@ def routes(walk: Walk, name: str, *, limit: int = 5) -> Routes:
     """Every path without a circle from a root to ``name``, ``limit`` of them told."""
     distances, reaching = _distances(walk), _Reaching(walk)
     ties = count()
-    queue: list[tuple[int, int, tuple[Demand, ...], int, frozenset[int]]] = []
+    # Of those that may be equally short, the one that is nearest to its end goes first.
+    queue: list[tuple[int, int, int, tuple[Demand, ...], int, frozenset[int]]] = []
     own = frozenset(id(node) for node in walk.nodes.values() if node.choice.name == name)
     for demand in walk.demands.get(name, ()):
         if demand.asker is None or (id(demand.asker) not in own and id(demand.asker) in distances):
-            heapq.heappush(queue, (1 + _left(demand, distances), next(ties), (demand,), demand.where, own | _visited(demand)))
+            heapq.heappush(queue, (1 + _left(demand, distances), -1, next(ties), (demand,), demand.where, own | _visited(demand)))
     shown: list[Route] = []
     roots: dict[str, None] = {}
     more = steps = 0
@@ -83,7 +84,7 @@ def routes(walk: Walk, name: str, *, limit: int = 5) -> Routes:
         steps += 1
         if steps > _MOST_STEPS or more > _MOST_COUNTED:
             break
-        _, _, path, where, visited = heapq.heappop(queue)
+        _, _, _, path, where, visited = heapq.heappop(queue)
         asker = path[0].asker
         if asker is None:
             roots.setdefault(f"{path[0].origin}: {path[0].requirement}")
@@ -96,7 +97,7 @@ def routes(walk: Walk, name: str, *, limit: int = 5) -> Routes:
             both = where & demand.where
             if both and (demand.asker is None or (id(demand.asker) not in visited and id(demand.asker) in distances)):
                 estimate = len(path) + 1 + _left(demand, distances)
-                heapq.heappush(queue, (estimate, next(ties), (demand, *path), both, visited | _visited(demand)))
+                heapq.heappush(queue, (estimate, -len(path) - 1, next(ties), (demand, *path), both, visited | _visited(demand)))
     return Routes(shown=tuple(shown), more=more, bounded=bool(queue), roots=tuple(roots))
 
 
