@@ -246,13 +246,19 @@ _KNOWN: tuple[tuple[tuple[str, ...], _Hint], ...] = (
             r"(?m:^|\s)(?:/bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?(?P<what>[\w.+-]+): (?:command )?not found",
             r"ERROR: Program ['\"]?(?P<what>[\w.+-]+)['\"]?[^\n]* not found",
             r"(?m:^)make(?:\[\d\])?: (?P<what>[\w.+-]+): No such file or directory",
-            r"\[Errno 2\] No such file or directory: '(?P<what>[\w+-]+)'",
+            # Started, and not merely opened: only then it is a program.
+            r"(?:_execute_child|_posixspawn|subprocess\.py)[\s\S]{0,1500}?\[Errno 2\] No such file or directory: '(?P<what>[\w+-]+)'",
+            r"\[Errno 2\] No such file or directory: '(?P<what>[\w+-]+[-_]config)'",
             r"command '(?P<what>[\w.+-]+)' failed: No such file",
             r"[Cc]ould not find [`'\"](?P<what>[\w.+-]+)['\"`] executable",
             r"unable to find a build program corresponding to \"Unix (?P<what>Make)files\"",
             r"exec: \"(?P<what>[\w.+-]+)\": executable file not found",
         ),
         _program,
+    ),
+    (
+        (r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<what>[^'\n]+)'",),
+        _words("its build reads {what}, which its archive lacks: the fault is the project's; take another version of it"),
     ),
     (
         (
