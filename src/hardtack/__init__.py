@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hardtack.workflow.build import build
     from hardtack.workflow.diff import DiffResult, diff
     from hardtack.workflow.fix import FixResult, fix
+    from hardtack.workflow.installed import EnvironmentResult, verify_environment
     from hardtack.workflow.lock import LockResult, lock
     from hardtack.workflow.merge import MergeResult, merge
     from hardtack.workflow.outcome import BuildResult
@@ -32,6 +33,7 @@ __all__ = [
     "BuildOptions",
     "BuildResult",
     "DiffResult",
+    "EnvironmentResult",
     "FixResult",
     "IndexFlags",
     "InputRequest",
@@ -48,6 +50,7 @@ __all__ = [
     "lock",
     "merge",
     "verify",
+    "verify_environment",
     "why",
 ]
 
@@ -55,6 +58,7 @@ _HOMES = {
     "BuildOptions": "hardtack.workflow.request",
     "BuildResult": "hardtack.workflow.outcome",
     "DiffResult": "hardtack.workflow.diff",
+    "EnvironmentResult": "hardtack.workflow.installed",
     "FixResult": "hardtack.workflow.fix",
     "IndexFlags": "hardtack.indexing.settings",
     "InputRequest": "hardtack.inputs.read",
@@ -70,6 +74,7 @@ _HOMES = {
     "lock": "hardtack.workflow.lock",
     "merge": "hardtack.workflow.merge",
     "verify": "hardtack.workflow.verify",
+    "verify_environment": "hardtack.workflow.installed",
     "why": "hardtack.workflow.why",
 }
 

@@ -24,7 +24,7 @@ _interrupted = threading.Event()
 _VERBS = {
     "build": ("hardtack.cli.build", "Make a wheelhouse from a project, proven complete for every target."),
     "lock": ("hardtack.cli.lock", "Choose versions and files for every target, and write them down."),
-    "verify": ("hardtack.cli.verify", "Judge a wheelhouse again: every file, and completeness for every target."),
+    "verify": ("hardtack.cli.verify", "Judge a folder of wheels, or an environment: every file, and completeness for every target."),
     "merge": ("hardtack.cli.merge", "Add to a wheelhouse what was made on other machines, and prove the whole."),
     "diff": ("hardtack.cli.diff", "Show what differs between two wheelhouses or locks."),
     "why": ("hardtack.cli.why", "Explain a package: who requires it, which file was taken and why no other, what would fill a gap."),

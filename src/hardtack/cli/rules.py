@@ -101,6 +101,66 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "ask its maker",
         ),
     ),
+    "env-changed": (
+        (
+            "an installed file is not what its RECORD or its wheel says, or is not there; or it is no file of the wheel",
+            "install the package anew; find out who changed it",
+        ),
+    ),
+    "env-duplicate": (
+        (
+            "a package is installed twice",
+            "install it anew",
+        ),
+    ),
+    "env-editable": (
+        (
+            "(warning) a package is installed editable: its code is whatever lies in that folder",
+            "install a wheel of it, if that is not meant",
+        ),
+    ),
+    "env-extra": (
+        (
+            "(warning) something is installed that nothing asks for; (note) it is pip, setuptools or wheel",
+            "remove it, if it is not meant to be there",
+        ),
+    ),
+    "env-lost": (
+        (
+            "an installed file is not what its RECORD or its wheel says, or is not there; or it is no file of the wheel",
+            "install the package anew; find out who changed it",
+        ),
+    ),
+    "env-missing": (
+        (
+            "what the lock or wheelhouse has is not installed, or in another version",
+            "install it",
+        ),
+    ),
+    "env-record": (
+        (
+            "a RECORD lists files outside of the environment; as a warning: a package has no RECORD, or one that cannot be relied upon",
+            "whether its files are whole is not told: install it anew",
+        ),
+    ),
+    "env-system": (
+        (
+            "(warning) the environment sees the packages of the Python that it was made from",
+            "make it without them",
+        ),
+    ),
+    "env-unowned": (
+        (
+            "(note) files among the packages that belong to none; (warning) one of them runs whenever Python starts",
+            "look at them",
+        ),
+    ),
+    "env-version": (
+        (
+            "what the lock or wheelhouse has is not installed, or in another version",
+            "install it",
+        ),
+    ),
     "file-name": (
         (
             "the name is not that of a wheel (PEP 427) or source archive; as a warning: a legacy spelling",

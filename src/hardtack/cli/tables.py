@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hardtack.model.manifest import Manifest, ManifestFile
     from hardtack.model.target import Target
     from hardtack.targets.catalog import TargetRow
+    from hardtack.workflow.installed import EnvironmentResult
     from hardtack.workflow.lock import LockResult
     from hardtack.workflow.merge import MergeResult
     from hardtack.workflow.outcome import BuildResult
@@ -180,6 +181,47 @@ def _packages(result: VerifyResult, *, all_of_them: bool) -> None:
     out.print(table, soft_wrap=False)
     if len(shown) < len(cells):
         out.print(Text(f"{len(cells) - len(shown)} more packages have nothing wrong; -v shows them too", style="dim"))
+
+
+def render_environment(result: EnvironmentResult, tell: Tell, *, quiet: bool, verbose: bool = False) -> None:
+    """What comparing an environment came to."""
+    from rich.table import Table
+    from rich.text import Text
+
+    tell(result.findings)
+    out = console(stderr=False)
+    wrong = {finding.package for finding in result.findings if finding.severity is not Severity.NOTE}
+    rows = [row for row in result.rows if verbose or len(result.rows) <= _ROWS or row.name in wrong]
+    if rows and not quiet:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for heading in ("package", "installed", *(["wanted"] if result.against else []), ""):
+            table.add_column(heading, no_wrap=True)
+        for row in rows:
+            codes = dict.fromkeys(finding.code for finding in result.findings if finding.package == row.name)
+            style = "bold red" if row.name in wrong else "green"
+            wanted = [Text(row.wanted or "-")] if result.against else []
+            table.add_row(row.name, Text(row.installed or "-", style=style), *wanted, ", ".join(codes))
+        out.print(table, soft_wrap=False)
+    what = f"what {result.against} says for {result.target}, and " if result.against else ""
+    if result.passed:
+        words = f": {plural(len(result.rows), 'package')} in {result.path} are {what}what their RECORDs say"
+        out.print(Text.assemble(("As it should be", "bold green"), words))
+    else:
+        errors = sum(finding.severity is Severity.ERROR for finding in result.findings)
+        out.print(Text.assemble(("Not as it should be: ", "bold red"), plural(errors, "fault")))
+
+
+def environment_json(result: EnvironmentResult) -> dict[str, Any]:
+    """The same for ``--json``."""
+    return {
+        "passed": result.passed,
+        "environment": str(result.path),
+        "python": result.python,
+        "target": result.target,
+        "against": result.against,
+        "packages": [{"name": row.name, "installed": row.installed, "wanted": row.wanted} for row in result.rows],
+        "findings": [finding.as_json() for finding in result.findings],
+    }
 
 
 def render_merge(result: MergeResult, tell: Tell, *, quiet: bool) -> None:
