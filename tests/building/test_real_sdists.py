@@ -19,6 +19,7 @@ from hardtack.building.interpreter import ask
 from hardtack.building.repair import find_repairer
 from hardtack.building.sandbox import Sandbox
 from hardtack.errors import BuildFault
+from hardtack.model.recipe import Recipe
 from hardtack.model.wheel import SdistFacts
 from hardtack.system import environ
 from hardtack.system.process import run
@@ -289,3 +290,14 @@ def test_what_cannot_be_built_says_what_would_help(bench: Bench, tmp_path: Path,
         build(bench, source, timeout=300)
     assert words in str(caught.value.hint)
     assert "the last lines of its log" in str(caught.value)
+
+
+@needs_compiler
+@pytest.mark.skipif(not Path("/usr/bin/pg_config").exists(), reason="the program that is declared is not here")
+def test_what_would_help_helps(bench: Bench, tmp_path: Path) -> None:
+    """A declared program; psycopg2 finds PostgreSQL's library by it."""
+    source = sdist(tmp_path, "psycopg2", "2.9.10")
+    built = build(bench, source, recipe=Recipe(tools=("pg_config",)), repairer=find_repairer(), timeout=300)
+    assert not built.pure
+    assert built.record.programs is not None
+    assert list(built.record.programs) == ["pg_config"]
