@@ -75,8 +75,10 @@ class _Folder:
         findings = list(together.findings)
         alone: list[Closure] = []
         for name in served:
-            for version in sorted({wheel.version for wheel in usable[name] if self._runs(wheel, everywhere=True)}):
-                if together.complete and (name, str(version)) in together.wanted:
+            versions: list[Version | None] = [*sorted({wheel.version for wheel in usable[name] if self._runs(wheel, everywhere=True)})]
+            # Where no version is for every patch of the target, several may share them.
+            for version in versions or [None]:
+                if together.complete and (version is None or (name, str(version)) in together.wanted):
                     continue
                 alone.append(self._alone(name, version))
                 reached.update(pin.filename for pin in alone[-1].chosen)
@@ -100,9 +102,9 @@ class _Folder:
         fits = self.stretches.fits(wheel.requires_python)
         return self.fit.rank(wheel.tags) is not None and (fits == self.stretches.all if everywhere else fits != 0)
 
-    def _alone(self, name: str, version: Version) -> Closure:
-        """One version asked for by itself, among what it can lead to."""
-        near = {name: [wheel for wheel in self.available[name] if wheel.version == version]}
+    def _alone(self, name: str, version: Version | None) -> Closure:
+        """One version (or any) asked for by itself, among what it can lead to."""
+        near = {name: [wheel for wheel in self.available[name] if version in (None, wheel.version)]}
         waiting = deque([name])
         while waiting:
             for wheel in near[waiting.popleft()]:
@@ -110,7 +112,7 @@ class _Folder:
                     if asked in self.available:
                         near[asked] = list(self.available[asked])
                         waiting.append(asked)
-        root = LockedRoot(requirement=f"{name}=={version}", origin=_ORIGIN)
+        root = LockedRoot(requirement=f"{name}=={version}" if version is not None else name, origin=_ORIGIN)
         return prove_closure(target=self.target, roots=(root,), available=near)
 
     # --- projects of which no wheel fits ---------------------------------------------------------------------------------------------
