@@ -253,13 +253,17 @@ class _Loop:
                 gaps |= fresh
             found = answer.packages if isinstance(answer, Resolution) else ()
             packages += [replace(package, targets=names) for package in found]
-            packages += [replace(self._unserved(name, version), targets=names) for name, version in gaps.items()]
+            packages += [replace(self._unserved(name, version, members), targets=names) for name, version in gaps.items()]
         return tuple(packages)
 
-    def _unserved(self, name: str, stated: str | None) -> LockedPackage:
-        """A version that has no wheel for some class (the newest where none is stated), with its files: the plan says why none fits."""
+    def _unserved(self, name: str, stated: str | None, members: MarkerClass) -> LockedPackage:
+        """A version that has no wheel for some class, with its files: the plan says why none fits.
+
+        Where none is stated, the newest that lacks one: a version that serves everybody is not what the resolver refused.
+        """
         versions = self._availability(name, self._pinned(name))
-        version = Version(stated) if stated is not None else max(versions, default=None)
+        wanting = [version for version, files in versions.items() if not all(_serves(files, target) for target in members.targets)]
+        version = Version(stated) if stated is not None else max(wanting or versions, default=None)
         offered = versions.get(version, ()) if version is not None else ()
         wheels = tuple(
             LockedFile(filename=file.filename, url=file.url, sha256=file.sha256, size=file.size, index=file.index, hash_source="index")
@@ -268,7 +272,12 @@ class _Loop:
         )
         index = offered[0].index if offered else None
         return LockedPackage(
-            name=name, version=version, index=index, wheels=wheels, note="no wheel of it may be taken, and it has no source"
+            name=name,
+            version=version,
+            index=index,
+            wheels=wheels,
+            requires_python=offered[0].requires_python if offered else None,
+            note="no wheel of it may be taken, and it has no source",
         )
 
     def _improve(

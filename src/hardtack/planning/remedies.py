@@ -119,11 +119,13 @@ def _versions(current: Version | None, candidates: Sequence[Candidate], asks: Se
         if against:
             forbidding = "; ".join(against)
             words = f"{one.version} has {one.filename}, outside of what is asked for: {forbidding}"
+        elif not asks:
+            words = f"{one.version} has {one.filename}; who asks for it, and for which versions, is not known here"
         elif unknown:
             words = f"{one.version} has {one.filename}; which versions {', '.join(unknown)} would take is not known here"
         else:
             words = f"{one.version} has {one.filename}, within what everybody asks for"
-        allowed = False if against else None if unknown else True
+        allowed = False if against else None if unknown or not asks else True
         found.append(
             Remedy(
                 kind="version",

@@ -86,10 +86,10 @@ def unmade(entries: Sequence[PlanEntry], yard: Yard, typed: Typed, *, targets: S
     found: dict[tuple[str, str], BuildGap] = {}
     for name, alike in wanted.items():
         package = alike[0].package
-        if not _compiled(package, yard):
-            continue
         interpreters = yard.interpreters()
         without = [by_name[entry.target] for entry in alike if not any(matches(one, by_name[entry.target]) for one in interpreters)]
+        if not without or not _compiled(package, yard):
+            continue
         for gap in build_gaps(
             without,
             interpreters,
@@ -104,17 +104,15 @@ def unmade(entries: Sequence[PlanEntry], yard: Yard, typed: Typed, *, targets: S
 
 
 def _compiled(package: LockedPackage, yard: Yard) -> bool:
-    """By its wheels, if it has some; else by its source's files. False where neither tells."""
-    names = [name for file in package.wheels if (name := read_wheel_name(file.filename)) is not None]
-    if names:
-        return all(tag.platform != "any" for name in names for tag in name.tags)
+    """By its source's files, as whoever builds it judges; where that cannot be had, by its wheels. False where neither tells."""
     file = package.sdist or package.archive
-    if file is None or file.filename.endswith(".whl"):
-        return False
-    try:
-        return yard.sound(file.filename, yard.fetched(wanted_file(file))).compiled
-    except HardtackError:
-        return False  # whoever builds it says what is wrong with it
+    if file is not None and not file.filename.endswith(".whl"):
+        try:
+            return yard.sound(file.filename, yard.fetched(wanted_file(file))).compiled
+        except HardtackError:
+            pass  # whoever builds it says what is wrong with it
+    names = [name for one in package.wheels if (name := read_wheel_name(one.filename)) is not None]
+    return bool(names) and all(tag.platform != "any" for name in names for tag in name.tags)
 
 
 def spelled(target: Target, floor: tuple[int, int]) -> str:

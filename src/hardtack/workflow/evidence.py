@@ -282,7 +282,9 @@ def _told(draft: Draft, name: str) -> dict[int, tuple[Requirement, ...]]:
     """What the packages that lead to ``name`` require by their own metadata, the nearest first, as far as it can be had."""
     chosen = {id(entry.package): entry.decision.file for entry in draft.plan.entries if isinstance(entry.decision, Take)}
     found: dict[int, tuple[Requirement, ...]] = {}
-    leading = [package for package in _leading(draft.lock.packages, name) if id(package) in chosen][:_MOST_READ]
+    # Where nothing of a package may be taken, a lock has no edge to it: then anybody may be the one who asks.
+    led = list(_leading(draft.lock.packages, name)) or list(draft.lock.packages)
+    leading = [package for package in led if id(package) in chosen][:_MOST_READ]
     supplies = draft.supplies
     unseen = [package.name for package in leading if not _stored(chosen[id(package)], supplies)]
     supplies.client.prefetch(unseen)

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from hardtack.building.serves import BuildGap
 from hardtack.errors import HardtackError
 from hardtack.inputs.read import InputRequest
+from hardtack.model.fit import Fit, read_wheel_name
 from hardtack.model.index import ProjectPage
 from hardtack.model.plan import Build, Gap, PlanEntry, Rejected, Take
 from hardtack.model.requirements import FormatControl
@@ -228,7 +229,8 @@ class _Answer:
                 continue
             decision = entry.decision
             rejected |= {one.filename: one for one in decision.rejected if one.filename != file.filename}
-            if isinstance(decision, Take) and decision.file.filename != file.filename:
+            # What is built here may have the name of the index's own.
+            if isinstance(decision, Take) and (decision.file.filename, decision.file.sha256) != (file.filename, file.sha256):
                 instead = "a build from source was asked for" if file.origin == "built" else "another file lay there and was kept"
                 rejected[decision.file.filename] = Rejected(filename=decision.file.filename, reason=f"it fits, but {instead}")
         reason = next((entry.decision.reason for entry in entries if isinstance(entry.decision, Build)), None)
@@ -271,7 +273,7 @@ class _Answer:
                 hash_source=file.hash_source if file.sha256 else None,
                 yanked=file.yanked,
             )
-            return replace(own, file=chosen, rejected=(*decision.rejected, *self._elsewhere(entry)))
+            return replace(own, file=chosen, rejected=(*decision.rejected, *self._unnamed(target, entry, pages), *self._elsewhere(entry)))
         help_ = () if not isinstance(decision, Gap) and makeless is None else self._remedies(target, entry, pages, asks, makeless)
         recorded = self.evidence.gaps.get((target.name, self.name))
         if isinstance(decision, Gap):
@@ -302,6 +304,21 @@ class _Answer:
             found += (Remedy(kind="elsewhere", words=makeless.hint, command=makeless.command or None),)
         return found
 
+    def _unnamed(self, target: Target, entry: PlanEntry, pages: tuple[ProjectPage, ...]) -> tuple[Rejected, ...]:
+        """The wheels of this version that an index has and the lock does not name: resolvers leave out what is for other systems."""
+        version, fit = entry.package.version, Fit(target)
+        if version is None or entry.package.source is not None:
+            return ()
+        named = {file.filename for file in entry.package.wheels}
+        found = []
+        for page in pages:
+            for file in page.files.get(version, ()):
+                parts = read_wheel_name(file.filename)
+                if parts is not None and file.filename not in named:
+                    fits = fit.rank(parts.tags) is not None
+                    found.append(Rejected(filename=file.filename, reason="the lock does not name it" if fits else fit.misfit(parts.tags)))
+        return tuple(found)
+
     def _elsewhere(self, entry: PlanEntry) -> tuple[Rejected, ...]:
         """The same version on indexes that come later, or that the package is not pinned to."""
         if self.yard is None or entry.package.source is not None or len(self.yard.supplies.settings.indexes) < 2:
@@ -313,7 +330,8 @@ class _Answer:
                     pages[index.name] = page
             except HardtackError as error:
                 self._notes.append(f"{index.name} could not be asked: {error.reason}")
-        taken = entry.decision.file.index if isinstance(entry.decision, Take) else entry.package.index
+        own = entry.decision.file.index if isinstance(entry.decision, Take) else entry.package.index
+        taken = next((index.name for index in self.yard.supplies.settings.indexes if own in (index.name, index.url)), own)
         return tuple(Rejected(filename=filename, reason=reason) for filename, reason in by_index(pages, taken, entry.package.version))
 
     def _newer(self, pages: tuple[ProjectPage, ...], asks: tuple[Ask, ...]) -> tuple[Newer, ...]:
