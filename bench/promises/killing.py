@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import random
@@ -96,7 +97,7 @@ def kill_runs(settings: Settings, *, runs: int) -> Kills:
                 ground.index.fault("heavy-3.0-py3-none-any.whl", flip_at=dice.randrange(900_000), times=1)
             limit = seconds[way.name] * 1.05
             name = f"run {number + 1} ({way.name})"
-            with Watch(account.home.parent, lambda path, name=name: _look(path, ground.index, kills, name)) as watch:
+            with Watch(account.home.parent, functools.partial(_look, index=ground.index, kills=kills, name=name)) as watch:
                 instant = dice.uniform(0.05, limit)
                 run = account.start(*way.arguments)
                 time.sleep(instant)
@@ -177,7 +178,7 @@ def _junk(account: Account, cached: set[str]) -> list[str]:
     return [*outside, *(f"cache/{name}" for name in sorted(_names(account.cache) - cached))]
 
 
-def _look(path: Path, index: LoopbackIndex, kills: Kills, name: str) -> None:
+def _look(path: Path, *, index: LoopbackIndex, kills: Kills, name: str) -> None:
     """At a file that has just taken a name: where it is a final one, the digest has to be the right one already."""
     stored = _STORED.search(str(path))
     known = index.files.get(path.name) if path.suffix == ".whl" and "/wheelhouse/" in f"{path}" else None

@@ -52,6 +52,11 @@ _LOG_REFUSALS = "off,uv_client::registry_client=debug"
 _LOG_PAGES = "off,uv_client::cached_client=debug"
 _REFUSED = re.compile(r"Indexes search failed because of status code failure: (.+)")
 _PAGE = re.compile(r"(?:No cache entry for|Sending fresh GET request for): (\S+)")
+# What uv says of a project without files, and of a page that it could not read.
+_DOUBTED = re.compile(
+    r"there (?:is|are) no versions? of ([A-Za-z0-9][A-Za-z0-9._-]*)|([A-Za-z0-9][A-Za-z0-9._-]*) was not found in the "
+    r"|unexpected \w+ from `([^`]+)`"
+)
 _YANKED = re.compile(r'^warning: `([^`=]+)==([^`]+)` is yanked(?: \(reason: "(.*)"\))?$', re.MULTILINE)
 
 
@@ -94,6 +99,7 @@ class UvResolver:
             if self.uv.offline and (pages := _projects(locked)):
                 self._offline(pages, failed=locked.code != 0)
             if locked.code != 0:
+                self._doubt(locked)
                 return _failure(locked)
             state = (project / "uv.lock").read_text(encoding="utf-8")
             write_bytes(project / "uv.lock", with_stand_ins(state).encode())
@@ -123,6 +129,14 @@ class UvResolver:
             hint="-v shows the indexes in use and where they and their logins came from; an index that answers so for what it does not "
             "have may say so with ignore-error-codes (docs/indexes.md)",
         )
+
+    def _doubt(self, failed: Completed) -> None:
+        """Raise the index's own fault where a page is to blame: one that cannot be read, or is of another API, is no absent project."""
+        if self.uv.offline:
+            return
+        found = {name or other or page.rstrip("/").rsplit("/", 1)[-1] for name, other, page in _DOUBTED.findall(_words(failed))}
+        for project in sorted(canonicalize_name(name.rstrip(".")) for name in found):
+            self.ask(project)
 
     def _offline(self, projects: Sequence[str], *, failed: bool) -> None:
         """What the cache does not hold does not exist for uv offline: say so, for it may have made do with older versions."""
