@@ -50,7 +50,7 @@ class Ingredients:
     def parts(self, shop: Workshop, interpreter: Interpreter) -> dict[str, Any]:
         """For a key. A build made without a sandbox is not taken for one made in it, nor one interpreter's or compiler's for another's."""
         return {
-            "python": [interpreter.label, interpreter.abi],
+            "python": [interpreter.label, interpreter.abi, interpreter.suffix],
             "sandbox": shop.sandbox.name,
             "root": shop.sandbox.root.digest if shop.sandbox.root is not None else None,
             "epoch": shop.source_date_epoch,

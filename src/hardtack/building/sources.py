@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -43,7 +43,7 @@ from hardtack.wheelhouse.sdist import extract_sdist, inspect_sdist, read_build_s
 
 NOTHING = Recipe()  # more than the source says
 
-_SCHEMA = 2
+_SCHEMA = 3
 _ABANDONED = 86_400.0  # seconds after which a folder is no running build's
 _METADATA_LIMIT = 16 << 20  # bytes
 
@@ -225,33 +225,45 @@ def archived_before(key: str, *, name: str, shop: Workshop, has: Callable[[str],
         data = json.loads((shop.cache_dir / "archived" / f"{key}.json").read_bytes())
         found = Remembered(filename=str(data["filename"]), sha256=str(data["sha256"]), size=int(data["size"]))
         whole = data["key"] == key
-        rounds = [([Requirement(text) for text in one["requires"]], [tuple(tool) for tool in one["tools"]]) for one in data["rounds"]]
-        requires_python = SpecifierSet(data["requires_python"]) if data["requires_python"] is not None else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent, torn or of another schema: make it again
-    if not whole or not has(found.sha256):
-        return None
+    return found if whole and has(found.sha256) and _same_tools(data, name=name, shop=shop) else None
+
+
+def _same_tools(data: Mapping[str, Any], *, name: str, shop: Workshop) -> bool:
+    """True if what was asked for then is what it was, when it is supplied again. Raises what ``shop.supply`` raises."""
+    try:
+        rounds = [([Requirement(text) for text in one["requires"]], [tuple(tool) for tool in one["tools"]]) for one in data["rounds"]]
+        requires_python = SpecifierSet(data["requires_python"]) if data["requires_python"] is not None else None
+    except (ValueError, KeyError, TypeError):
+        return False
     interpreter = fitting(requires_python, preferred=shop.python, uv=shop.uv, stop=shop.stop, wanted_by=name)
     for requires, tools in rounds:
         now = supplied(Asker(filename=name), requires, interpreter=interpreter, shop=shop)
         if [(tool.filename, tool.sha256) for tool in now] != tools:
-            return None
-    return found
+            return False
+    return True
+
+
+def _as_data(rounds: Sequence[Round], requires_python: SpecifierSet | None) -> dict[str, Any]:
+    """What ``_same_tools`` takes."""
+    return {
+        "rounds": [
+            {"requires": [str(requirement) for requirement in one.requires], "tools": [[tool.filename, tool.sha256] for tool in one.tools]}
+            for one in rounds
+        ],
+        "requires_python": str(requires_python) if requires_python is not None else None,
+    }
 
 
 def remember_archive(key: str, archive: SourceArchive, *, cache_dir: Path) -> None:
     """Keep what was made, once its bytes are in the store."""
-    rounds = [
-        {"requires": [str(requirement) for requirement in one.requires], "tools": [[tool.filename, tool.sha256] for tool in one.tools]}
-        for one in archive.rounds
-    ]
     data = {
         "key": key,
         "filename": archive.filename,
         "sha256": archive.sha256,
         "size": archive.size,
-        "rounds": rounds,
-        "requires_python": str(archive.requires_python) if archive.requires_python is not None else None,
+        **_as_data(archive.rounds, archive.requires_python),
     }
     write_bytes(cache_dir / "archived" / f"{key}.json", json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")
 
@@ -305,13 +317,9 @@ def ask_requires(
     It is remembered. Raises BuildFault where the backend fails, and what ``shop.supply`` raises.
     """
     key = digest_of({"schema": _SCHEMA, "asked of": archive_key(room, shop=shop, recipe=recipe)})
-    stated = answered_before(f"{key}-stated", cache_dir=shop.cache_dir)
-    interpreter = ask_python(shop.python)
-    if stated is not None:
-        tools = supplied(Asker(filename=name), stated, interpreter=interpreter, shop=shop)
-        before = answered_before(_with_tools(key, tools), cache_dir=shop.cache_dir)
-        if before is not None:
-            return before
+    before = answered_before(key, cache_dir=shop.cache_dir)
+    if before is not None and _same_tools(_asked_in(key, shop.cache_dir), name=name, shop=shop):
+        return before
     room.complete()
     system = read_build_system(room.path, name=name)
     if isinstance(system, BadSdist):
@@ -319,14 +327,23 @@ def ask_requires(
     with ExitStack() as stack:
         making = _Making(room, name, system, shop, recipe, environments or stack.enter_context(Environments(shop)))
         asked = making.besides(("wheel", "editable"))
-    first = making.rounds[0]
-    remember_answer(f"{key}-stated", first.requires, cache_dir=shop.cache_dir)
-    remember_answer(_with_tools(key, first.tools), asked, cache_dir=shop.cache_dir)
+    rounds = {"key": key, **_as_data(making.rounds, system.requires_python)}
+    write_bytes(_rounds_of(key, shop.cache_dir), json.dumps(rounds).encode() + b"\n")
+    remember_answer(key, asked, cache_dir=shop.cache_dir)
     return asked
 
 
-def _with_tools(key: str, tools: Sequence[Tool]) -> str:
-    return digest_of({"key": key, "tools": sorted(f"{tool.filename} {tool.sha256}" for tool in tools)})
+def _asked_in(key: str, cache_dir: Path) -> Mapping[str, Any]:
+    """The rounds in which a source was asked, nothing where they are not known."""
+    try:
+        data = json.loads(_rounds_of(key, cache_dir).read_bytes())
+        return data if data["key"] == key else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _rounds_of(key: str, cache_dir: Path) -> Path:
+    return cache_dir / "asked" / f"{key}.rounds.json"
 
 
 class _Making:

@@ -355,7 +355,7 @@ class _Loop:
                 raise LockError(f"the resolver asks again what {answer.name} {answer.version} requires, though it was told")
             self._reporter.detail(f"asking what {answer.name} {answer.version} requires (it has no static metadata)")
             self._asked.append(answer)
-            self._metadata = (*self._metadata, self._describe(answer))
+            self._metadata = (*self._metadata, self._describe(replace(answer, indexes=self._pinned(answer.name))))
         raise LockError(f"more than {_MOST_UNBUILT} source distributions have no static metadata")
 
     def _try(self, constraints: Sequence[_Constraint]) -> Resolution | NoSolution:

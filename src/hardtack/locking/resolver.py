@@ -56,10 +56,14 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeedsMetadata:
-    """Only a build can tell what this source distribution requires; ask again with a ``KnownMetadata`` for it."""
+    """Only a build can tell what this source distribution requires; ask again with a ``KnownMetadata`` for it.
+
+    ``indexes`` are those that it is pinned to, by name; None where it is not.
+    """
 
     name: str
     version: str
+    indexes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from hardtack.wheelhouse.faults import Faults
 from hardtack.wheelhouse.limits import DEFAULT, MIB, Limits
 from hardtack.wheelhouse.member_names import collisions, name_fault
 from hardtack.wheelhouse.metadata import MetadataFacts, read_metadata, requirement_of, specifiers_of
+from hardtack.wheelhouse.pylock_packages import without_credentials
 from hardtack.wheelhouse.tar_members import TarFault, TarMember, read_tar, unpacked
 from hardtack.wheelhouse.wheel_names import version_of
 from hardtack.wheelhouse.zip_members import MemberFault, pieces
@@ -459,7 +460,7 @@ def _build_system(pyproject: dict[str, Any], faults: Faults) -> tuple[tuple[Requ
         elif requirement.url:
             faults.error(
                 "sdist-build",
-                f"pyproject.toml: build-system.requires fetches {text[:200]!r} from a URL",
+                f"pyproject.toml: build-system.requires fetches {without_credentials(text)[:200]!r} from a URL",
                 hint="nothing is fetched from there; patch the project, or take a version that has a wheel",
             )
         else:

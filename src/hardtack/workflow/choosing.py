@@ -15,6 +15,7 @@ from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.targets.catalog import describe
 from hardtack.wheelhouse.pylock import read_pylock, read_target_descriptions
+from hardtack.wheelhouse.pylock_packages import without_credentials
 from hardtack.workflow.locks import from_pylock, from_uv_lock
 from hardtack.workflow.own_project import (
     known_of_project,
@@ -48,11 +49,12 @@ def choose(yard: Yard, *, reporter: Reporter, stop: Cancellation, remembered: Pa
     """
     job = yard.job
     previous = _previous(remembered)
-    yard.tools.know(previous[0].builds if previous is not None else ())
+    digest = job.digest()
+    current = job.options.locked or (previous is not None and previous[0].inputs_digest == digest)
+    yard.tools.know(previous[0].builds if previous is not None else (), obeyed=current or job.lock_file is not None, current=current)
     if job.lock_file is not None:
         return Chosen(lock=_obeyed(yard, previous, reporter, stop), obeyed=True, unchanged=True)
     requirements = with_dynamic_build_requirements(job.requirements, yard, reporter)
-    digest = job.digest()
     # What only a build tells is in the proof in any case.
     settled = job.options.locked or not (job.options.upgrade or job.tells_late)
     if previous is not None and settled and _answers(previous, digest, requirements, job.targets):
@@ -86,8 +88,8 @@ def _obeyed(yard: Yard, previous: _Previous | None, reporter: Reporter, stop: Ca
         found = with_project(from_uv_lock(job, yard.supplies.uv, stop), job.requirements)
     else:
         found = from_pylock(job, job.lock_file.path)
-        yard.tools.know(found.builds)
         if found.origin == "hardtack":
+            yard.tools.know(found.builds, obeyed=True, current=True)
             return found
         found = with_project(found, job.requirements) if job.requirements.project_roots else found
 
@@ -140,5 +142,5 @@ def _answers(previous: _Previous, digest: str, requirements: Requirements, targe
     found, descriptions = previous
     known = {root.requirement for root in found.roots}
     # What a backend asks for is no part of the digest: nobody wrote it down.
-    asked = all(str(root.requirement) in known for root in requirements.build_roots)
+    asked = all(without_credentials(str(root.requirement)) in known for root in requirements.build_roots)
     return asked and found.inputs_digest == digest and {target.name: describe(target) for target in targets} == dict(descriptions)

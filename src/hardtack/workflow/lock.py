@@ -112,7 +112,13 @@ def lock(
     guard_foreign(path)
     with (
         open_supplies(
-            job.settings, job.credentials, cache_dir=job.cache_dir, environment=job.environment, reporter=reporter, stop=stop
+            job.settings,
+            job.credentials,
+            cache_dir=job.cache_dir,
+            environment=job.environment,
+            require_sandbox=job.options.require_sandbox,
+            reporter=reporter,
+            stop=stop,
         ) as supplies,
         Yard(job, supplies, reporter=reporter, stop=stop) as yard,
     ):

@@ -118,7 +118,9 @@ def with_build_requirements(lock: Lock, requirements: Requirements, *, resolve: 
     except (LockError, IndexFault) as error:
         warn_of_build_requirements(asked, error, reporter)
         return replace(lock, roots=tuple(root for root in lock.roots if root.origin not in origins))
-    more = tuple(package for package in found.packages if package.name not in have)
+    # A lock of an earlier run has packages that nothing asks for any more.
+    reached = _reached(asked, found)
+    more = tuple(package for package in found.packages if package.name in reached - have)
     roots = [root for root in locked_roots(asked) if root not in lock.roots]
     return replace(lock, packages=tuple(sorted((*lock.packages, *more), key=_order)), roots=(*lock.roots, *roots))
 
@@ -131,6 +133,16 @@ def warn_of_build_requirements(roots: tuple[RootRequirement, ...], error: Except
         f"what the project's build requires ({names}) is left out, for it does not go with the rest: {words[:600]}",
         hint=_HINT.format(requirements=" ".join(f"'{root.requirement}'" for root in roots)),
     )
+
+
+def _reached(roots: tuple[RootRequirement, ...], lock: Lock) -> set[str]:
+    """The names of the roots, and of all that they need in a lock."""
+    reached: set[str] = set()
+    left: set[str] = {canonicalize_name(root.requirement.name) for root in roots}
+    while left:
+        reached |= left
+        left = {edge.name for package in lock.packages if package.name in left for edge in package.dependencies} - reached
+    return reached
 
 
 def _is_plain(package: LockedPackage) -> bool:

@@ -170,7 +170,7 @@ def _make_and_prove(
     if proven:
         paths = tuple(path for file in manifest.files for path in file_paths(file, manifest.layout))
         paths += tuple(source.path for source in manifest.sources)
-        keep(job, Receipt(key=key, manifest_digest=digest, summary=_summary(verdict)), manifest, paths)
+        keep(job, Receipt(key=key, manifest_digest=digest, summary=_summary(verdict)), manifest, paths, yard.tool_folders)
     return replace(
         result,
         lock=lock,

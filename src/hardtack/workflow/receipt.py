@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,11 @@ def recall(job: Job, key: str) -> Receipt | None:
         return None  # no receipt, a torn one, or a file that is gone: prove again
 
 
-def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...]) -> None:
-    """Write the receipt of a wheelhouse that was just proven and stowed; ``paths`` are its wheels, relative to it."""
+def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...], tool_folders: Iterable[str] = ()) -> None:
+    """Write the receipt of a wheelhouse that was just proven and stowed; ``paths`` are its wheels, relative to it.
+
+    ``tool_folders`` are those that builds had tools from, told from the project.
+    """
     names = [*paths, *(path for path, _ in manifest.generated), "wheelhouse.json"]
     files = []
     for name in names:
@@ -81,7 +84,7 @@ def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...])
         "summary": receipt.summary,
         "files": files,
         "wheels": _wheels(job.output, names),
-        "sources": [[location, _fingerprint(job, location)] for location in _folders(manifest)],
+        "sources": [[location, _fingerprint(job, location)] for location in sorted({*_folders(manifest), *tool_folders})],
     }
     write_bytes(_place(job), json.dumps(data).encode())
 
@@ -92,10 +95,10 @@ def _wheels(folder: Path, paths: Sequence[str]) -> list[str]:
     return sorted(f"{place}/{name}" for place in places for name in os.listdir(folder / place) if name.endswith(".whl"))
 
 
-def _folders(manifest: Manifest) -> list[str]:
+def _folders(manifest: Manifest) -> set[str]:
     """The folders that wheels were built from, told from the project."""
     found = (file.build.made_of for file in manifest.files if file.build is not None)
-    return sorted({origin.location for origin in found if origin is not None and origin.kind == "directory"})
+    return {origin.location for origin in found if origin is not None and origin.kind == "directory"}
 
 
 def _fingerprint(job: Job, location: str) -> str:

@@ -58,7 +58,7 @@ def resolve(
                 ask=supplies.client.files,
             ),
             availability=availability,
-            describe=lambda question: describe(question, lambda: availability(question.name)),
+            describe=lambda question: describe(question, lambda: availability(question.name, question.indexes)),
             settings=settings,
             reporter=reporter,
         )

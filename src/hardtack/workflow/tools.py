@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from hardtack.building.environment import BuildRequirementFault
 from hardtack.building.interpreter import Interpreter
+from hardtack.building.rounds import marker_environment
 from hardtack.building.workshop import Asker, Tool
-from hardtack.errors import LockError
+from hardtack.errors import HashMismatch, InputError, LockError
 from hardtack.fetching.download import FetchedFile, fetch
+from hardtack.inputs.workspace import with_sources
 from hardtack.model.finding import Severity
 from hardtack.model.fit import Fit
 from hardtack.model.lock import Lock, LockedBuild, LockedFile, LockedPackage
@@ -27,16 +31,20 @@ from hardtack.system.cancellation import Cancellation
 from hardtack.targets.assembly import assemble
 from hardtack.targets.host import host_target
 from hardtack.wheelhouse.facts import FactsCache, inspect_all
+from hardtack.wheelhouse.pylock_packages import without_credentials
 from hardtack.workflow.files import source_file, wanted_file
 from hardtack.workflow.reading import Job
 from hardtack.workflow.supplies import Supplies
 
 # A source of the lock and an interpreter, as the wheel that is built of it for a build's environment.
 MakeTool = Callable[[LockedPackage, FetchedFile | None, Interpreter], Tool]
-# Requirements for one target, as a lock.
-Resolve = Callable[[Requirements, Target], Lock]
+# Requirements for one target, as a lock, that keeps of an earlier one what it can.
+Resolve = Callable[[Requirements, Target, Lock], Lock]
 
+# An environment and what is asked for in it, as a lock tells it.
 _Key = tuple[str, tuple[str, ...]]
+# What asks, as a lock tells it: an archive's file name and sha256; a folder's or a repository's name and "".
+_Source = tuple[str, str]
 
 
 class Toolroom:
@@ -47,100 +55,165 @@ class Toolroom:
         self._reporter, self._stop = reporter, stop
         self._facts = FactsCache(supplies.cache_dir)
         self._one_at_a_time = threading.RLock()
+        # What the lock says, and whether it says so of what is asked for today.
         self._locked: dict[_Key, LockedBuild] = {}
+        self._obeyed, self._current = False, False
         self._answers: dict[_Key, tuple[LockedPackage, ...]] = {}
-        self._askers: dict[_Key, set[tuple[str, str]]] = {}
+        self._askers: dict[_Key, set[_Source]] = {}
+        # Whose answers tell of places of this machine.
+        self._placed: set[_Key] = set()
+        # Folders by the name of what lies there, and names by the sha256 of the archive that was made of a folder or a repository.
+        self._folders: dict[str, Path] = {}
+        self._names: dict[str, str] = {}
         self._targets: dict[Interpreter, Target] = {}
         self._judged: set[str] = set()
         self.fetched, self.received = 0, 0  # files and bytes that came over the wire
 
-    def know(self, builds: Iterable[LockedBuild]) -> None:
-        """What a lock says, which is obeyed; but not of packages that are to be chosen anew."""
-        upgrade = self._job.options.upgrade
-        for build in builds if self._job.options.build_lock else ():
-            renewed = ":all:" in upgrade or any(package.name in upgrade for package in build.packages)
-            if self._job.options.locked or not renewed:
-                self._locked[build.environment, build.requires] = build
+    def know(self, builds: Iterable[LockedBuild], *, obeyed: bool, current: bool) -> None:
+        """What a lock says. ``obeyed``: it is followed; else its versions are kept where nothing speaks against them.
 
-    def builds(self, sources: Iterable[tuple[str, str]] = ()) -> tuple[LockedBuild, ...]:
-        """What was asked, for the lock; and what the lock says for ``sources`` in environments that nobody asked in here."""
+        ``current``: it was made from what is asked for now, so that what a source asked for in the end is what it asks for still.
+        """
+        self._obeyed, self._current = obeyed, current
+        if self._job.options.build_lock:
+            self._locked = {(build.environment, build.requires): build for build in builds}
+
+    def lies(self, name: str, folder: Path) -> None:
+        """What asks under a name lies in a folder, whose ``[tool.uv.sources]`` say where its tools come from."""
+        self._folders[name] = folder
+
+    def made(self, sha256: str, name: str) -> None:
+        """An archive was made of a folder or a repository: it asks under that name, for its digest is another every day."""
+        self._names[sha256] = name
+
+    def builds(self, sources: Iterable[_Source]) -> tuple[LockedBuild, ...]:
+        """What ``sources`` and the sources of their tools ask for, for the lock: what they asked for in this run, else what it said."""
         if not self._job.options.build_lock:
             return ()
-        here = {environment for environment, _ in self._askers}
-        wanted = {*sources, *(asker for askers in self._askers.values() for asker in askers)}
-        found = [
-            replace(build, sources=tuple(source for source in build.sources if source in wanted))
-            for build in self._locked.values()
-            if build.environment not in here
-        ]
-        for (environment, requires), askers in self._askers.items():
-            packages = self._answers.get((environment, requires), ())
-            last = {source for source in askers if not self._asks_more(environment, requires, source)}
-            # What comes from a folder or a repository has no file that a lock could name.
-            if all(package.source is None for package in packages):
-                found.append(LockedBuild(environment=environment, requires=requires, packages=packages, sources=tuple(sorted(last))))
-        return tuple(sorted((build for build in found if build.sources), key=lambda build: (build.environment, build.requires)))
+        asked = {(environment, source) for (environment, _), askers in self._askers.items() for source in askers}
+        found: dict[_Key, LockedBuild] = {}
+        for key, build in self._locked.items():
+            others = tuple(source for source in build.sources if (build.environment, source) not in asked)
+            if others and not self._is_renewed(build):
+                found[key] = replace(build, sources=others)
+        for key, askers in self._askers.items():
+            packages = self._answers[key]
+            last = {source for source in askers if not self._asks_more(key, source)}
+            # What comes from a folder or a repository, or could not be had, has no file that a lock could name.
+            if key not in self._placed and all(_can_be_named(package) for package in packages):
+                others = found[key].sources if key in found else ()
+                found[key] = LockedBuild(environment=key[0], requires=key[1], packages=packages, sources=(*others, *last))
+        wanted = _with_tools(set(sources), found.values())
+        kept = (replace(build, sources=tuple(sorted(wanted.intersection(build.sources)))) for build in found.values())
+        return tuple(sorted((build for build in kept if build.sources), key=lambda build: (build.environment, build.requires)))
 
-    def _asks_more(self, environment: str, requires: tuple[str, ...], source: tuple[str, str]) -> bool:
+    def _is_renewed(self, build: LockedBuild) -> bool:
+        upgrade = self._job.options.upgrade
+        return ":all:" in upgrade or any(package.name in upgrade for package in build.packages)
+
+    def _asks_more(self, key: _Key, source: _Source) -> bool:
         """True if the source asked for all this and then for more."""
-        return any(
-            source in askers and place == environment and set(requires) < set(texts) for (place, texts), askers in self._askers.items()
+        environment, texts = key
+        # What a folder asks for may be less tomorrow: each of its rounds counts.
+        return source[1] != "" and any(
+            source in askers and place == environment and set(texts) < set(more) for (place, more), askers in self._askers.items()
         )
 
     def supply(self, asker: Asker, requires: Sequence[Requirement], interpreter: Interpreter) -> Sequence[Tool]:
-        """The wheels that satisfy ``requires`` in ``interpreter``. Raises BuildRequirementFault."""
-        texts = tuple(sorted({str(requirement) for requirement in requires}))
+        """The wheels that satisfy ``requires`` in ``interpreter``. Raises BuildRequirementFault.
+
+        Call it in an errand: where a tool is to be built first, that is raised (``Needs``), and nobody waits with something in hand.
+        """
+        name = self._names.get(asker.sha256, "" if asker.sha256 else asker.filename)
+        source = (name, "") if name else (asker.filename, asker.sha256)
+        stated = [str(requirement) for requirement in requires]
+        wanted = self._with_sources(stated, name, asker)
+        texts = tuple(sorted({without_credentials(text) for text in wanted}))
         if not texts:
             return ()
         key = (environment_of(interpreter), texts)
         with self._one_at_a_time:
-            key = self._key(key, asker, interpreter)
-            packages = self._answer(key, asker, interpreter)
-            self._askers.setdefault(key, set()).add((asker.filename, asker.sha256))
+            if set(wanted) != set(stated):
+                self._placed.add(key)
+            key = self._key(key, source, interpreter)
+            packages = self._answer(key, wanted, asker, interpreter)
+            self._askers.setdefault(key, set()).add(source)
         return self._brought(key, packages, asker, interpreter)
 
-    def _answer(self, key: _Key, asker: Asker, interpreter: Interpreter) -> tuple[LockedPackage, ...]:
+    def _with_sources(self, stated: Sequence[str], name: str, asker: Asker) -> Sequence[str]:
+        """What a folder's build requires, taken from where the folder says."""
+        folder = self._folders.get(name)
+        if folder is None:
+            return stated
+        try:
+            # That an index is not obeyed is not said: the project's own sources pin it for tools too.
+            return with_sources(stated, folder)[0]
+        except InputError as error:
+            raise BuildRequirementFault(f"what it needs to be built is not understood: {error.reason}", where=asker.filename) from error
+
+    def _answer(self, key: _Key, wanted: Sequence[str], asker: Asker, interpreter: Interpreter) -> tuple[LockedPackage, ...]:
         if key in self._answers:
             return self._answers[key]
         locked = self._locked.get(key)
-        if locked is not None and self._fits(locked, interpreter):
+        if locked is not None and self._is_followed(locked, interpreter):
             found = locked.packages
         elif self._job.options.locked:
             raise _unlocked(key, asker, known=locked is not None)
         else:
-            found = self._resolved(key[1], asker, interpreter)
+            found = self._resolved(key, wanted, asker, interpreter)
         self._answers[key] = found
         return found
 
-    def _key(self, key: _Key, asker: Asker, interpreter: Interpreter) -> _Key:
-        """What is really looked for: where a source asks for a part first, all that the lock says it asks for in the end."""
+    def _key(self, key: _Key, source: _Source, interpreter: Interpreter) -> _Key:
+        """What is really looked for: where an archive asks for a part first, all that the lock says it asks for in the end."""
         environment, texts = key
-        if key in self._answers or key in self._locked:
+        if key in self._answers or key in self._locked or not source[1] or not self._current:
             return key
-        source = (asker.filename, asker.sha256)
         for build in self._locked.values():
             mine = build.environment == environment and source in build.sources
-            if mine and set(texts) <= set(build.requires) and self._fits(build, interpreter):
+            if mine and set(texts) <= set(build.requires) and self._is_followed(build, interpreter):
                 return environment, build.requires
         return key
 
-    def _fits(self, locked: LockedBuild, interpreter: Interpreter) -> bool:
+    def _is_followed(self, locked: LockedBuild, interpreter: Interpreter) -> bool:
+        """True if what the lock says is to be taken: it is obeyed, its files fit the interpreter, and nobody forbids one of them."""
+        if not self._obeyed or self._is_renewed(locked):
+            return False
         fit = Fit(self._target(interpreter))
-        files = [file.filename for package in locked.packages for file in package.wheels]
-        return all(fit.rank(parse_wheel_filename(filename)[3]) is not None for filename in files)
+        formats = self._job.formats
+        for package in locked.packages:
+            if formats.builds(package.name) if package.wheels else formats.forbids_building(package.name):
+                return False
+            if any(fit.rank(parse_wheel_filename(file.filename)[3]) is None for file in package.wheels):
+                return False
+            for constraint in self._constraints(package.name, interpreter):
+                if package.version is not None and not constraint.requirement.specifier.contains(package.version, prereleases=True):
+                    return False
+        return True
 
-    def _resolved(self, texts: Sequence[str], asker: Asker, interpreter: Interpreter) -> tuple[LockedPackage, ...]:
+    def _constraints(self, name: str, interpreter: Interpreter) -> Iterator[RootRequirement]:
+        """What --build-constraint says of a tool."""
+        here = marker_environment(interpreter)
+        for one in self._job.requirements.build_constraints:
+            marker = one.requirement.marker
+            if canonicalize_name(one.requirement.name) == name and (marker is None or marker.evaluate(here)):
+                yield one
+
+    def _resolved(self, key: _Key, wanted: Sequence[str], asker: Asker, interpreter: Interpreter) -> tuple[LockedPackage, ...]:
         job, target = self._job, self._target(interpreter)
+        environment, texts = key
         asked = Requirements(
-            roots=tuple(RootRequirement(requirement=Requirement(text), origin=Origin(place=asker.filename)) for text in texts),
+            roots=tuple(RootRequirement(requirement=Requirement(text), origin=Origin(place=asker.filename)) for text in wanted),
             constraints=job.requirements.build_constraints,
             formats=job.formats,
             prereleases=job.requirements.prereleases,
             prerelease_packages=job.requirements.prerelease_packages,
             index_pins=tuple(pin for pin in job.requirements.index_pins if pin.extra is None and pin.group is None),
         )
+        own = self._locked.get(key)
+        before = [own] if own is not None else [build for build in self._locked.values() if build.environment == environment]
         try:
-            lock = self._resolve(asked, target)
+            lock = self._resolve(asked, target, Lock(packages=tuple(package for build in before for package in build.packages)))
         except LockError as error:
             raise BuildRequirementFault(
                 f"what it needs to be built cannot be had ({', '.join(texts)}): {error.reason}", where=asker.filename, hint=error.hint
@@ -188,7 +261,7 @@ class Toolroom:
             self.fetched += len({file.sha256 for file in fetched.files.values() if file.received})
             self.received += fetched.received
         found = {name: fetched.files[file] for name, file in wanted.items()}
-        self._learn(key, {name: file.sha256 for name, file in found.items()})
+        self._check_hashes(packages, found, interpreter)
         tools = []
         for package in packages:
             if package.wheels:
@@ -205,7 +278,28 @@ class Toolroom:
             else:
                 tools.append(self._make(package, found.get(package.name), interpreter))
         self._judge(tools, asker)
+        # What is not sound is not recorded: its place may hold a better one tomorrow.
+        self._learn(key, {name: file.sha256 for name, file in found.items()})
         return tools
+
+    def _check_hashes(self, packages: Sequence[LockedPackage], found: Mapping[str, FetchedFile], interpreter: Interpreter) -> None:
+        """Raise HashMismatch for a file that has none of the digests that a constraint on builds states."""
+        for package in packages:
+            for constraint in self._constraints(package.name, interpreter):
+                meant = package.version is None or constraint.requirement.specifier.contains(package.version, prereleases=True)
+                if not (constraint.hashes and meant and package.name in found):
+                    continue
+                own = {f"{algorithm}:{_digest(found[package.name].path, algorithm)}" for algorithm in _algorithms(constraint.hashes)}
+                if not own & {value.lower() for value in constraint.hashes}:
+                    file = next(iter(package.wheels), None) or source_file(package)
+                    algorithm, _, actual = min(own).partition(":")
+                    raise HashMismatch(
+                        file=file.filename if file is not None else package.name,
+                        expected=" or ".join(sorted(constraint.hashes)),
+                        actual=actual,
+                        source=str(constraint.origin),
+                        algorithm=algorithm,
+                    )
 
     def _learn(self, key: _Key, digests: dict[str, str]) -> None:
         """Digests that nobody stated are recorded as they were seen first."""
@@ -240,6 +334,30 @@ class Toolroom:
         self._judged.update(tool.sha256 for tool in unseen)
 
 
+def _algorithms(hashes: Iterable[str]) -> set[str]:
+    return {value.partition(":")[0].lower() for value in hashes}
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest()
+
+
+def _can_be_named(package: LockedPackage) -> bool:
+    files = (*package.wheels, *([package.sdist] if package.sdist is not None else []))
+    return package.source is None and bool(files) and all(file.sha256 is not None for file in files)
+
+
+def _with_tools(sources: set[_Source], builds: Iterable[LockedBuild]) -> set[_Source]:
+    """The sources, and those that are built for their builds, and so on."""
+    left = list(builds)
+    while more := [build for build in left if sources.intersection(build.sources)]:
+        left = [build for build in left if build not in more]
+        sdists = (package.sdist for build in more for package in build.packages)
+        sources |= {(file.filename, file.sha256 or "") for file in sdists if file is not None}
+    return sources
+
+
 def environment_of(interpreter: Interpreter) -> str:
     """An interpreter's kind as a lock names it: ABI and platform, without patch and floor ("cpython 3.12, linux x86_64 glibc")."""
     threads = "t" if interpreter.free_threaded else ""
@@ -271,7 +389,11 @@ def target_of(interpreter: Interpreter) -> Target:
 
 def _unlocked(key: _Key, asker: Asker, *, known: bool) -> BuildRequirementFault:
     environment, texts = key
-    why = "what the lock has does not fit this interpreter" if known else "the lock does not say what that gets"
+    why = (
+        "what the lock has for that does not fit this interpreter, or is forbidden by a constraint or --no-binary, --only-binary"
+        if known
+        else "the lock does not say what that gets"
+    )
     return BuildRequirementFault(
         f"to be built it asks for {', '.join(texts)} in {environment}, and {why}",
         where=asker.filename,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from packaging.requirements import Requirement
 from packaging.tags import Tag
@@ -54,6 +56,8 @@ from hardtack.workflow.tools import Toolroom
 
 # What ends one build and nothing else.
 FAULTS = (BuildFault, IntegrityError, IndexFault, MissingTool)
+T = TypeVar("T")
+
 _SECONDS = 3600.0  # for each hook
 _MEMORY = {False: 512 << 20, True: 2 << 30}  # bytes that a build is expected to use, where nothing and where something is compiled
 
@@ -89,7 +93,11 @@ class Yard:
         self.built: set[str] = set()
         # By the wheel's digest, what came out otherwise when it was built again.
         self.unlike: dict[str, Finding] = {}
+        # The folders that tools were built from, as the project names them.
+        self.tool_folders: set[str] = set()
         self.errands = Errands(workers=job.options.build_jobs, reporter=reporter, stop=stop)
+        # What is found out once is found out by one thread.
+        self._first = threading.RLock()
 
     def __enter__(self) -> Yard:
         return self
@@ -117,34 +125,64 @@ class Yard:
 
     def archive(self, name: str, source: Source, stop: Cancellation | None = None) -> Archived:
         """A folder or a repository as a source archive in the store."""
-        return archive_source(
+        self._tell_place(name, source)
+        archived = archive_source(
             name,
             source,
             self.shop(stop),
             self.supplies,
             grounds=self.grounds,
             recipe=self.recipe(name),
-            environments=self._environments,
+            environments=self.environments(),
         )
+        self.tools.made(archived.found.sha256, name)
+        return archived
 
     def besides(self, name: str, source: Source) -> tuple[Requirement, ...]:
         """What the backend of a folder wants besides what it states. Raises BuildFault."""
-        return ask_source(
+        self._tell_place(name, source)
+        return self._by_errand(
+            f"besides {source}",
             name,
-            source,
-            self.shop(),
-            self.supplies,
-            grounds=self.grounds,
-            recipe=self.recipe(name),
-            environments=self._environments,
+            lambda stop: ask_source(
+                name,
+                source,
+                self.shop(stop),
+                self.supplies,
+                grounds=self.grounds,
+                recipe=self.recipe(name),
+                environments=self.environments(),
+            ),
         )
 
-    def metadata(self, facts: SdistFacts, path: Path) -> MetadataAnswer:
+    def _tell_place(self, name: str, source: Source) -> None:
+        if source.kind == "directory":
+            self.tools.lies(name, Path(source.location) / (source.subdirectory or ""))
+
+    def _by_errand(self, key: str, label: str, ask: Callable[[Cancellation], T]) -> T:
+        """What ``ask`` answers, as an errand: what it turns out to need is done before it, with nothing in hand. Raises what it raises."""
+
+        def do(stop: Cancellation) -> tuple[T] | HardtackError:
+            try:
+                return (ask(stop),)
+            except FAULTS as error:
+                return error
+
+        errand = Errand(key=key, label=label, do=do, cost=1.0, memory=_MEMORY[False])
+        (outcome,) = self.errands.outcomes([errand])
+        if isinstance(outcome, Finding):  # it takes itself first
+            raise BuildRequirementFault(outcome.message, hint=outcome.hint)
+        if isinstance(outcome, HardtackError):
+            raise outcome
+        answer: T = outcome[0]
+        return answer
+
+    def metadata(self, facts: SdistFacts, path: Path, stop: Cancellation | None = None) -> MetadataAnswer:
         """What a source's wheel will require: its own word where that may be trusted, else its backend's, confined."""
         known = static_metadata(facts)
         if known is not None:
             return known
-        return prepare_metadata(facts, path, shop=self.shop(), recipe=self.recipe(facts.name), environments=self._environments)
+        return prepare_metadata(facts, path, shop=self.shop(stop), recipe=self.recipe(facts.name), environments=self.environments())
 
     def wheel(self, facts: SdistFacts, path: Path, interpreter: Interpreter) -> Errand:
         """The errand whose outcome is a source's wheel by this interpreter (Sourced), or the Finding that says why there is none."""
@@ -156,7 +194,7 @@ class Yard:
                 return finding_of(error, facts.filename)
 
         return Errand(
-            key=f"wheel {facts.sha256} {_place(interpreter)}",
+            key=self._key("wheel", facts, interpreter),
             label=facts.filename,
             do=do,
             cost=expected_cost(
@@ -178,12 +216,16 @@ class Yard:
                 return finding_of(error, facts.filename)
 
         return Errand(
-            key=f"asking {facts.sha256} {interpreter.executable} {interpreter.root or ''}",
+            key=self._key("asking", facts, interpreter),
             label=facts.filename,
             do=do,
             cost=1.0,
             memory=_MEMORY[False],
         )
+
+    def _key(self, what: str, facts: SdistFacts, interpreter: Interpreter) -> str:
+        # The recipe may be another when it is known what runs.
+        return f"{what} {facts.sha256} {interpreter.root or ''}:{interpreter.executable} {self.recipe(facts.name)}"
 
     def _bench(self, facts: SdistFacts, path: Path, interpreter: Interpreter, stop: Cancellation) -> AbstractContextManager[Bench]:
         return bench(
@@ -192,7 +234,7 @@ class Yard:
             shop=self.shop(stop, interpreter),
             interpreter=interpreter,
             recipe=self.recipe(facts.name),
-            environments=self._environments,
+            environments=self.environments(),
         )
 
     def _built(self, facts: SdistFacts, path: Path, interpreter: Interpreter, stop: Cancellation) -> Sourced:
@@ -229,7 +271,8 @@ class Yard:
     def interpreters(self) -> tuple[Interpreter, ...]:
         """Every one that may build, the preferred one first, those of the build root last; finding them takes its time."""
         here = installed(self.supplies.uv, environ.interpreter(), self._stop)
-        return (*here, *self._root.interpreters) if self._root is not None else here
+        with self._first:
+            return (*here, *self._root.interpreters) if self._root is not None else here
 
     def preferred(self) -> Interpreter:
         """The interpreter that builds what any may build."""
@@ -242,9 +285,13 @@ class Yard:
 
     def describe(self, question: NeedsMetadata, offered: Offered) -> KnownMetadata:
         """What a source requires, be it an index's, a folder, a repository or behind a URL. It is judged, and its backend confined."""
-        filename, found = self._in_question(question, offered)
+        where = question.name if "/" in question.version else f"{question.name} {question.version}"
+        return self._by_errand(f"describing {question}", where, lambda stop: self._described(question, offered, stop))
+
+    def _described(self, question: NeedsMetadata, offered: Offered, stop: Cancellation) -> KnownMetadata:
+        filename, found = self._in_question(question, offered, stop)
         facts = self.sound(filename, found)
-        answer = self.metadata(facts, found.path)
+        answer = self.metadata(facts, found.path, stop)
         return KnownMetadata(
             name=question.name,
             version=str(facts.version),
@@ -263,7 +310,7 @@ class Yard:
             self._reporter.warning(note)
         return found
 
-    def _in_question(self, question: NeedsMetadata, offered: Offered) -> tuple[str, FetchedFile]:
+    def _in_question(self, question: NeedsMetadata, offered: Offered, stop: Cancellation) -> tuple[str, FetchedFile]:
         """The source archive that is asked about, in the store, by its name."""
         if "/" in question.version:
             source = source_at(question.version)
@@ -271,7 +318,7 @@ class Yard:
                 raise BuildFault(f"what {question.name} requires can only be told by building it", where=question.version)
             package = LockedPackage(name=question.name, version=None, source=source)
             if package.archive is None:
-                archived = self.archive(question.name, source)
+                archived = self.archive(question.name, source, stop)
                 return archived.file.filename, archived.found
             wanted = wanted_file(package.archive)
         else:
@@ -302,7 +349,13 @@ class Yard:
     def shop(self, stop: Cancellation | None = None, interpreter: Interpreter | None = None) -> Workshop:
         """The workshop, that of the build root for its interpreters. A sandbox is looked for when it is first asked for."""
         rooted = interpreter is not None and interpreter.root is not None
-        return replace(self._rooted if rooted else self._shop, stop=stop or self._stop)
+        with self._first:
+            return replace(self._rooted if rooted else self._shop, stop=stop or self._stop)
+
+    def environments(self) -> Environments:
+        """The build environments of the run."""
+        with self._first:
+            return self._environments
 
     @functools.cached_property
     def _shop(self) -> Workshop:
@@ -358,6 +411,8 @@ class Yard:
         """A build requirement that there is no wheel of, as the wheel that is built of it."""
         if found is None:
             assert package.source is not None
+            if package.source.kind == "directory":
+                self.tool_folders.add(self.grounds.shown(package.source.location))
             archived = self.archive(package.name, package.source)
             filename, found = archived.file.filename, archived.found
         else:
@@ -378,11 +433,11 @@ class Yard:
             path=self.supplies.store.path(outcome.sha256),
         )
 
-    def _resolve(self, requirements: Requirements, target: Target) -> Lock:
+    def _resolve(self, requirements: Requirements, target: Target, previous: Lock) -> Lock:
         return resolve(
             requirements,
             [target],
-            LockSettings(exclude_newer=self.job.exclude_newer),
+            LockSettings(previous=previous, upgrade=self.job.options.upgrade, exclude_newer=self.job.exclude_newer),
             supplies=self.supplies,
             describe=self.describe,
             # What a build asks for is no news of its own.
@@ -394,8 +449,3 @@ class Yard:
 def finding_of(error: HardtackError, filename: str | None = None) -> Finding:
     """What ended one build, as a finding."""
     return Finding(code=error.slug, message=str(error), file=filename, hint=error.hint)
-
-
-def _place(interpreter: Interpreter) -> str:
-    """What tells interpreters apart: a build root has paths of its own."""
-    return f"{interpreter.root or ''}:{interpreter.executable}"
