@@ -100,6 +100,34 @@ def second_opinion(
     )
 
 
+def choose_among(
+    trial: Trial, requirements: Sequence[str], *, constraints: Sequence[str] = (), uv: Uv, stop: Cancellation
+) -> Mapping[str, str] | str | None:
+    """The version of each name that uv's resolver would take from the trial's files alone, at the first patch of the target's range.
+
+    Returns its reason where it finds no choice, None where uv cannot name the target.
+    """
+    platform = uv_platform(trial.target)
+    if platform is None:
+        return None
+    with present(uv.cache_dir), _folder(trial, uv) as name:
+        folder = Path(name)
+        write_bytes(folder / "roots.txt", ("\n".join(requirements) + "\n").encode())
+        write_bytes(folder / "constraints.txt", "".join(f"{text}\n" for text in constraints).encode())
+        command = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-index", "--find-links", str(folder / "wheels")]
+        command += ["--only-binary", ":all:", "--python-platform", platform, "--python-version", trial.target.patches.points(())[0]]
+        command += ["-c", str(folder / "constraints.txt"), "--python", str(environ.interpreter()), str(folder / "roots.txt")]
+        answer = _run(command, folder, uv, stop)
+    if answer.code != 0:
+        return _words(answer)
+    found = {}
+    for line in answer.stdout.splitlines():
+        head, equals, version = line.partition(";")[0].partition("==")
+        if equals:
+            found[head.partition("[")[0].strip()] = version.strip()
+    return found
+
+
 def install(trial: Trial, *, python: Path, uv: Uv, stop: Cancellation) -> tuple[Finding, ...]:
     """Install the target's exact list into a fresh environment of ``python``, offline and by hash; what stands against it."""
     with installed(trial, python=python, uv=uv, stop=stop) as made:

@@ -21,7 +21,8 @@ from hardtack.model.marker import UnanswerableMarker, cuts, specifier_cuts
 from hardtack.model.stretches import Stretches
 from hardtack.model.target import Target
 from hardtack.model.wheel import WheelFacts
-from hardtack.verifying.closure import Closure, prove_closure
+from hardtack.verifying.closure import Closure
+from hardtack.verifying.settling import Settle, prove_settled
 
 _ORIGIN = "the folder"
 _SHOWN = 6
@@ -44,17 +45,18 @@ class Everything:
     reached: frozenset[str]
 
 
-def prove_everything(*, target: Target, available: _Wheels) -> Everything:
+def prove_everything(*, target: Target, available: _Wheels, settle: Settle | None = None) -> Everything:
     """Ask for every version of every project that fits the target, together and, where that fails, each by itself.
 
     A project of which no wheel fits is wrong there, unless another one asks for it, and not on this target.
     """
-    return _Folder(target, available).judged()
+    return _Folder(target, available, settle).judged()
 
 
 class _Folder:
-    def __init__(self, target: Target, available: _Wheels) -> None:
+    def __init__(self, target: Target, available: _Wheels, settle: Settle | None) -> None:
         self.target = target
+        self.settle = settle
         self.available = {name: tuple(wheels) for name, wheels in available.items() if wheels}
         self.fit = Fit(target)
         self.stretches = Stretches(target, self._breakpoints())
@@ -70,7 +72,7 @@ class _Folder:
         usable = {name: [wheel for wheel in wheels if self._runs(wheel)] for name, wheels in self.available.items()}
         served = sorted(name for name, wheels in usable.items() if wheels)
         roots = tuple(LockedRoot(requirement=name, origin=_ORIGIN, targets=frozenset({self.target.name})) for name in served)
-        together = prove_closure(target=self.target, roots=roots, available=self.available)
+        together = prove_settled(self.settle, target=self.target, roots=roots, available=self.available)
         reached = {pin.filename for pin in together.chosen}
         findings = list(together.findings)
         alone: list[Closure] = []
@@ -113,7 +115,7 @@ class _Folder:
                         near[asked] = list(self.available[asked])
                         waiting.append(asked)
         root = LockedRoot(requirement=f"{name}=={version}" if version is not None else name, origin=_ORIGIN)
-        return prove_closure(target=self.target, roots=(root,), available=near)
+        return prove_settled(self.settle, target=self.target, roots=(root,), available=near)
 
     # --- projects of which no wheel fits ---------------------------------------------------------------------------------------------
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from hardtack.model.finding import Finding, Severity
 from hardtack.model.fit import Fit
@@ -16,10 +18,14 @@ from hardtack.model.manifest import ManifestFile, Pin
 from hardtack.model.requirements import RootRequirement
 from hardtack.model.target import Target
 from hardtack.model.wheel import WheelFacts
+from hardtack.shipping.trial import Trial, TrialFile, choose_among
+from hardtack.system.cancellation import Cancellation
+from hardtack.system.uv import Uv
 from hardtack.verifying.closure import Closure, prove_closure
 from hardtack.verifying.everything import prove_everything
 from hardtack.verifying.integrity import check_downgrades, check_user_hashes
 from hardtack.verifying.locked import match, strangers
+from hardtack.verifying.settling import Settle, Settled, prove_settled
 from hardtack.verifying.skew import note_skews
 from hardtack.wheelhouse.native import judge_native
 from hardtack.workflow.folders import Lying, Pool
@@ -27,6 +33,7 @@ from hardtack.workflow.proving import Shelf
 from hardtack.workflow.wanted import Asked
 
 _SHOWN = 6
+_QUESTIONS = 30  # to a resolver, for one target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +52,21 @@ class Column:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def prove_column(pool: Pool, asked: Asked, folder: Path) -> Column:
-    """Prove one target from the wheels that an installer would see there."""
+def prove_column(pool: Pool, asked: Asked, folder: Path, *, uv: Uv, stop: Cancellation) -> Column:
+    """Prove one target from the wheels that an installer would see there. Where it hangs on which versions are taken, uv is asked."""
     target = pool.target
     findings: list[Finding] = [*pool.findings]
     used: set[str] = set()
     available, of_hashes = _stated_bytes(pool, asked, folder)
     findings += of_hashes
+    settle = _settled_by(uv, pool, asked, folder, stop)
     if asked.roots is None:
-        whole = prove_everything(target=target, available=available)
+        whole = prove_everything(target=target, available=available, settle=settle)
         findings += whole.findings
         used |= whole.reached
         pins, roots, by_name = whole.chosen, whole.roots, whole.by_name and whole.complete
     else:
-        pins, closure = _asked_for(pool, asked, available, findings)
+        pins, closure = _asked_for(pool, asked, available, settle, findings)
         findings += closure.findings
         used |= {pin.filename for pin in closure.chosen}
         roots = _for(target, asked.roots)
@@ -66,7 +74,7 @@ def prove_column(pool: Pool, asked: Asked, folder: Path) -> Column:
         if asked.wants_project and asked.project is not None and asked.project not in pool.wheels:
             findings.append(_no_project(asked.project, target))
     if asked.tools:
-        closure = prove_closure(target=target, roots=asked.tools, available=available, constraints=())
+        closure = prove_settled(settle, target=target, roots=asked.tools, available=available)
         used |= {pin.filename for pin in closure.chosen}
         findings += [_of_tools(finding) for finding in closure.findings]
     facts = pool.by_filename
@@ -83,7 +91,7 @@ def prove_column(pool: Pool, asked: Asked, folder: Path) -> Column:
     )
     return Column(
         shelf=shelf,
-        findings=tuple(_named_better(finding, pool) for finding in _once(findings)),
+        findings=tuple(_named_better(finding, pool, available) for finding in _once(findings)),
         by_name=by_name,
         roots=roots,
         used=frozenset(used),
@@ -91,30 +99,76 @@ def prove_column(pool: Pool, asked: Asked, folder: Path) -> Column:
 
 
 def _asked_for(
-    pool: Pool, asked: Asked, available: Mapping[str, Sequence[WheelFacts]], findings: list[Finding]
+    pool: Pool, asked: Asked, available: Mapping[str, Sequence[WheelFacts]], settle: Settle, findings: list[Finding]
 ) -> tuple[tuple[Pin, ...], Closure]:
     """The pins of one target, given by the lock or found, and the closure that they have."""
     assert asked.roots is not None
-    target = pool.target
-    given: tuple[Pin, ...] | None = None
+    target, roots = pool.target, _for(pool.target, asked.roots)
     if asked.lock is not None and asked.planned is not None:
         matched = match(asked.planned, target, available, project=asked.project)
         findings += matched.findings
         findings += check_downgrades(matched.pins, asked.lock, [target], built=matched.made)
-        given = matched.pins
-    closure = prove_closure(
-        target=target,
-        roots=_for(target, asked.roots),
-        available=available,
-        pins=given,
-        constraints=asked.constraints,
-        waivers=asked.waivers,
-        project=asked.project,
-    )
+        closure = prove_closure(
+            target=target,
+            roots=roots,
+            available=available,
+            pins=matched.pins,
+            constraints=asked.constraints,
+            waivers=asked.waivers,
+            project=asked.project,
+        )
+        pins = matched.pins
+    else:
+        closure = prove_settled(
+            settle,
+            target=target,
+            roots=roots,
+            available=available,
+            constraints=asked.constraints,
+            waivers=asked.waivers,
+            project=asked.project,
+        )
+        pins = closure.chosen
     if asked.require_hashes:
         stated = {canonicalize_name(root.requirement.name) for root in asked.stated}
         findings += [_no_hash(pin) for pin in closure.chosen if pin.name not in stated]
-    return (given if given is not None else closure.chosen), closure
+    return pins, closure
+
+
+def _settled_by(uv: Uv, pool: Pool, asked: Asked, folder: Path, stop: Cancellation) -> Settle:
+    """uv's resolver, asked to choose among the wheels of one target; not for ever."""
+    left = _QUESTIONS
+
+    def settle(roots: Sequence[LockedRoot], wheels: Mapping[str, Sequence[WheelFacts]]) -> Settled | None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return None
+        files = {
+            wheel.filename: TrialFile(filename=wheel.filename, path=folder / pool.paths[wheel.filename], sha256=wheel.sha256)
+            for own in wheels.values()
+            for wheel in own
+        }
+        trial = Trial(target=pool.target, pins=(), files=files)
+        answer = choose_among(
+            trial,
+            [text for root in roots if (text := _by_name(root, absent=asked.project if asked.project not in wheels else None))],
+            constraints=[str(constraint) for constraint in asked.constraints],
+            uv=uv,
+            stop=stop,
+        )
+        if answer is None or isinstance(answer, str):
+            return Settled(versions={}, reason=answer) if answer else None
+        return Settled(versions={name: Version(version) for name, version in answer.items()})
+
+    return settle
+
+
+def _by_name(root: LockedRoot, *, absent: str | None) -> str | None:
+    """A root in a resolver's words; None for the project itself, which does not lie there."""
+    requirement = Requirement(root.requirement)
+    requirement.url = None
+    return str(requirement) if canonicalize_name(requirement.name) != absent else None
 
 
 def _for(target: Target, roots: Sequence[LockedRoot]) -> tuple[LockedRoot, ...]:
@@ -195,7 +249,7 @@ def _no_hash(pin: Pin) -> Finding:
 # --- in better words ---------------------------------------------------------------------------------------------------------------------
 
 
-def _named_better(finding: Finding, pool: Pool) -> Finding:
+def _named_better(finding: Finding, pool: Pool, available: Mapping[str, Sequence[WheelFacts]]) -> Finding:
     """What is missing is told apart: another version lies there, only for other platforms, only broken, or not at all."""
     if finding.file is not None and finding.file in pool.paths:
         finding = replace(finding, file=pool.paths[finding.file])
@@ -204,7 +258,7 @@ def _named_better(finding: Finding, pool: Pool) -> Finding:
     broken = pool.bad.get(finding.package, ())
     if broken:
         return replace(finding, instead=(*finding.instead, *(f"{path} (refused: it is not sound)" for path in broken[:_SHOWN])))
-    lying = pool.wheels.get(finding.package, ())
+    lying = available.get(finding.package, ())
     if not lying:
         return finding
     fit = Fit(pool.target)

@@ -105,8 +105,11 @@ def verify(
         reporter=reporter,
         stop=stop,
     )
-    if manifest is not None and inputs is None and set(asked.targets) <= set(_targets_of(manifest, folder)):
-        return _made_by_us(scene, manifest, asked.targets)
+    if manifest is not None and inputs is None:
+        known = {target.name: target for target in _targets_of(manifest, folder)}
+        # The manifest's have their extras and groups spelt out.
+        if all(target.name in known and replace(known[target.name], selection=target.selection) == target for target in asked.targets):
+            return _made_by_us(scene, manifest, [known[target.name] for target in asked.targets])
     return _folder(scene, manifest, lying, asked)
 
 
@@ -205,7 +208,7 @@ def _folder(scene: _Scene, manifest: Manifest | None, lying: Lying, asked: Asked
     findings += _against_manifest(scene, manifest, found) if manifest is not None else of_files(found)
     scene.reporter.stage("proving")
     seen = pools(asked.targets, found)
-    columns = [prove_column(pool, asked, scene.folder) for pool in seen]
+    columns = [prove_column(pool, asked, scene.folder, uv=scene.uv, stop=scene.stop) for pool in seen]
     findings += with_sources((finding for column in columns for finding in column.findings), lying)
     findings += of_all(columns, seen, asked, lying)
     sound = [column for column in columns if column.complete]
