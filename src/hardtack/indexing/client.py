@@ -268,13 +268,15 @@ class IndexClient:
     ) -> tuple[int, Response | None, bytes]:
         """Status, response (closed) and body of 200, 304 and the absent ones; the rest is tried again, then raised."""
         attempt = 0
+        # "Not modified" answers nobody else: taken for a page, it would be one without files.
+        asked_whether_changed = "If-None-Match" in headers or "If-Modified-Since" in headers
         while True:
             wait = 0.0
             try:
                 with self._transport.open(url, headers=headers) as response:
                     if response.status == 200:
                         return 200, response, _plain(response, limit)
-                    if response.status == 304 or response.status in absent:
+                    if (response.status == 304 and asked_whether_changed) or response.status in absent:
                         return response.status, response, b""
                     fault: IndexFault = refused(self._settings, response, url)
                     again = response.status == 429 or response.status >= 500
@@ -321,8 +323,11 @@ class IndexClient:
 def _plain(response: Response, limit: int) -> bytes:
     """The body, unpacked where the server packed it; neither form may be longer than ``limit``."""
     data = response.read(limit)
-    if "gzip" not in response.headers.get("Content-Encoding", "").lower():
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding in ("", "identity"):
         return data
+    if coding not in ("gzip", "x-gzip"):
+        raise IndexFault(f"answered in the coding {coding[:40]!r}, which was not asked for", where=shown(response.url))
     unpacker = zlib.decompressobj(wbits=31)
     try:
         plain = unpacker.decompress(data, limit + 1)

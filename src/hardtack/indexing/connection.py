@@ -23,12 +23,35 @@ _CONNECT_SECONDS = 20.0
 _TICK = 0.2
 _IDLE_PER_ORIGIN = 32
 _IDLE_SECONDS = 55.0
+_MOST_INTERIM, _MOST_TRAILERS, _LONGEST_LINE = 20, 100, 65_536
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that ends: http.client bounds every line, and neither how many interim answers nor how many trailers it skips."""
+
+    _interim = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        self._interim += 1
+        if self._interim > _MOST_INTERIM:
+            raise http.client.HTTPException(f"more than {_MOST_INTERIM} interim answers (1xx)")
+        return super()._read_status()  # type: ignore[misc, no-any-return]
+
+    def _read_and_discard_trailer(self) -> None:
+        for _ in range(_MOST_TRAILERS):
+            line = self.fp.readline(_LONGEST_LINE + 1)
+            if len(line) > _LONGEST_LINE:
+                raise http.client.LineTooLong("trailer line")
+            if line in (b"", b"\n", b"\r\n"):
+                return
+        raise http.client.HTTPException(f"more than {_MOST_TRAILERS} trailers")
 
 
 class Connection(http.client.HTTPConnection):
     """A connected HTTP/1.1 connection to one origin. ``plain_proxy``: requests go to a proxy with their whole URL."""
 
     auto_open = 0
+    response_class = _Answer
 
     def __init__(self, place: Origin, stream: socket.socket, *, proxy: str | None, plain_proxy: bool) -> None:
         super().__init__(place.host, place.port)

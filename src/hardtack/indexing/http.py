@@ -11,7 +11,7 @@ from typing import Protocol, Self
 from urllib.parse import urljoin, urlsplit
 from urllib.request import url2pathname
 
-from hardtack.errors import HardtackError, IndexDenied, IndexFault, Offline, TransferFault
+from hardtack.errors import HardtackError, IndexDenied, IndexFault, Offline, TransferFault, UsageError
 from hardtack.indexing.address import origin, shown, take_apart, without_fragment
 from hardtack.indexing.connection import Connection, Pool, proxy_denied
 from hardtack.indexing.credentials import Credentials, Login
@@ -270,7 +270,11 @@ class HttpTransport:
                     response.url = shown(url)
                 return response
             response.close()
-            new = take_apart(without_fragment(urljoin(url, target.strip()))).url
+            try:
+                new = take_apart(without_fragment(urljoin(url, target.strip()))).url
+                origin(new)
+            except (ValueError, UsageError):
+                raise IndexFault("redirected to what is no URL", where=self.settings.place(first)) from None
             if origin(new).scheme == "http" and origin(url).scheme == "https":
                 raise IndexFault(f"redirected from https to plain http ({shown(new)}), which is refused", where=self.settings.place(first))
             if origin(new) != origin(url):

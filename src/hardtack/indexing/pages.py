@@ -362,11 +362,15 @@ def _read_html(data: bytes, media: str, url: str) -> Links:
     if text.count("\0"):
         raise IndexFault("answered with a page that holds NUL bytes, which no HTML does")
     reader = _Reader(url)
+    seen = False
     try:
         for tag in tags_of_page(text):
             reader.tag(tag)
+            seen = True
     except ValueError as error:
         raise IndexFault(f"answered with a page that is cut short: {error}", hint="try again") from None
+    if not seen:
+        raise IndexFault("answered with a page that has nothing on it", hint="try again; a project without files has a page, too (PEP 503)")
     if reader.opened and not reader.ended:
         raise IndexFault("answered with a page that is cut short", hint="try again")
     if reader.form and not reader.anchors:

@@ -16,7 +16,7 @@ from hardtack.inputs.groups import read_groups
 from hardtack.inputs.poetry import read_poetry
 from hardtack.inputs.requirement_line import read_line
 from hardtack.inputs.sources import Sourced, apply_sources, both
-from hardtack.inputs.text import raise_together, read_toml, shown
+from hardtack.inputs.text import raise_together, read_toml, shown, unbounded
 from hardtack.inputs.uv_settings import UvSettings, read_uv_settings
 from hardtack.inputs.workspace import origins_of, table_of, workspace_of
 from hardtack.model.recipe import Recipe, Recipes
@@ -75,6 +75,9 @@ class _Reading:
     def requirement(self, text: Any, key: str) -> Requirement | None:
         if not isinstance(text, str):
             self.errors.append(InputError(f"{text!r} is not a requirement", where=f"{self.place}: {key}"))
+            return None
+        if (why := unbounded(text)) is not None:
+            self.errors.append(InputError(f"{text[:100]!r}... {why}", where=f"{self.place}: {key}"))
             return None
         try:
             return Requirement(text)
@@ -381,8 +384,11 @@ def _requires_python(value: Any, reading: _Reading) -> SpecifierSet | None:
     if value is None:
         return None
     try:
+        if isinstance(value, str) and unbounded(value) is not None:
+            raise InvalidSpecifier
         return SpecifierSet(value)
     except (InvalidSpecifier, AttributeError, TypeError):
+        value = value if not isinstance(value, str) else value[:200]
         reading.errors.append(InputError(f"{value!r} is not a version specifier", where=f"{reading.place}: project.requires-python"))
         return None
 

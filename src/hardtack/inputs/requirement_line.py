@@ -17,7 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from hardtack.errors import InputError
-from hardtack.inputs.text import MAX_BYTES, read_bounded, read_toml, without_login
+from hardtack.inputs.text import MAX_BYTES, read_bounded, read_toml, unbounded, without_login
 
 _VCS = ("git", "hg", "svn", "bzr")
 _SCHEME = re.compile(r"^(?:https?|file|ftp|(?:git|hg|svn|bzr)(?:\+[a-z]+)?):", re.IGNORECASE)
@@ -47,6 +47,8 @@ def read_line(text: str, *, folders: tuple[Path, ...], editable: bool = False) -
     text = text.strip()
     if not _SCHEME.match(text):
         text = text.removesuffix(";").rstrip()
+    if (why := unbounded(text)) is not None:
+        raise InputError(f"{without_login(text[:100])!r}... {why}")
     if editable:
         return _read_editable(text, folders)
     try:

@@ -12,6 +12,8 @@ from hardtack.errors import InputError
 from hardtack.system.documents import toml_of
 
 MAX_BYTES = 16 * 1024 * 1024
+_LONGEST_REQUIREMENT, _DEEPEST = 16_384, 100
+_LONG_NUMBER = re.compile(r"(?<![0-9A-Fa-f])[0-9]{200}")
 
 
 def read_bounded(path: Path, *, where: str | None = None) -> bytes:
@@ -57,6 +59,17 @@ def read_toml(path: Path, *, where: str | None = None) -> dict[str, Any]:
     """A TOML file as plain values."""
     place = where or str(path)
     return parse_toml(read_bounded(path, where=place), place)
+
+
+def unbounded(text: str) -> str | None:
+    """Why a requirement, marker or specifier is not even read: what parses it would recurse too deeply, or fail later on its numbers."""
+    if len(text) > _LONGEST_REQUIREMENT:
+        return f"is longer than {_LONGEST_REQUIREMENT} characters"
+    if _LONG_NUMBER.search(text):
+        return "holds a number of hundreds of digits"
+    if text.count("(") > _DEEPEST:
+        return "is nested too deeply"
+    return None
 
 
 def raise_together(errors: Iterable[InputError]) -> None:

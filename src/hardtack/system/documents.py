@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 # A file of the largest index page has three objects, and such a page lists half a million files.
 _MOST_CONTAINERS = 3_000_000
 # tomllib keeps every beginning of a dotted key: its memory grows with the square of the parts.
-_LONG_KEY = re.compile(r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*"|'[^'\n]*')[ \t]*+\.[ \t]*+){64}""")
+_LONG_KEY = re.compile(r"""(?:^|[{,\[])[ \t]*+(?:(?:[A-Za-z0-9_-]++|"[^"\n]*"|'[^'\n]*')[ \t]*+\.[ \t]*+){64}""", re.MULTILINE)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 

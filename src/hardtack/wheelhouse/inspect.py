@@ -37,6 +37,7 @@ _INSTALLERS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json"})
 _SIGNED = (".jws", ".p7s")
 _START_UP = frozenset({"sitecustomize.py", "usercustomize.py"})
 _MODULE = re.compile(r"([^\W\d]\w*)(?:\.[\w-]+)*\.(?:py|pyc|so|pyd)")
+_PLATFORM = re.compile(r"(?P<kind>linux|manylinux|musllinux|macosx)(?:[0-9]+|_[0-9]+_[0-9]+)?_(?P<machine>[a-z]\w*)")
 _SMALL = 1 << 20
 
 
@@ -234,9 +235,23 @@ def _check_wheel_file(data: bytes, named: WheelName | None, faults: Faults) -> N
 def _narrows(tag: Tag, other: Tag) -> bool:
     """True if a wheel that is ``other`` inside may be offered as ``tag``: makers of binary-only wheels retag pure ones for a platform."""
     return (
-        other.platform in (tag.platform, "any")
+        (other.platform in (tag.platform, "any") or _related(tag.platform, other.platform))
         and other.abi in (tag.abi, "none")
         and (tag.interpreter.startswith(other.interpreter) or (other.interpreter == "py3" and tag.interpreter.startswith("cp3")))
+    )
+
+
+def _related(claimed: str, stated: str) -> bool:
+    """True if a file name's platform is WHEEL's of another version: popular wheels are made for "linux_x86_64" and renamed, not repaired.
+
+    Whether they run there is told from their machine code.
+    """
+    one, two = _PLATFORM.fullmatch(claimed), _PLATFORM.fullmatch(stated)
+    if one is None or two is None:
+        return False
+    return two["kind"] in (one["kind"], "linux" if one["kind"] != "macosx" else "macosx") and two["machine"] in (
+        one["machine"],
+        "universal2",
     )
 
 

@@ -100,7 +100,7 @@ def read_manifest(data: bytes, where: str) -> Manifest:
         document = json_of(data)
     except ValueError as error:
         raise InputError(f"this is no manifest of a wheelhouse: {error}", where=where, hint="make the wheelhouse again") from None
-    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), int) or document["schema"] is True:
         raise InputError("this is no manifest of a wheelhouse: it states no schema", where=where)
     if document["schema"] != SCHEMA:
         raise InputError(

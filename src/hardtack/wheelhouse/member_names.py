@@ -65,8 +65,9 @@ def _slow_fault(name: str) -> NameFault | None:
     if _DEVICE.search(name):
         return _device_fault(name)
     for part in parts:
-        if part[-1] in ". " or part[0] == " ":
-            return NameFault(f"{shown}: Windows drops the dot or space at the edge of {part!r}", windows_only=True)
+        # A space at the beginning stays: only Explorer, not Windows, takes it away.
+        if part[-1] in ". ":
+            return NameFault(f"{shown}: Windows drops the dot or space at the end of {part!r}", windows_only=True)
     if reserved := _RESERVED.search(name):
         return NameFault(f"{shown} holds {reserved.group()!r}, which Windows cannot have in a name", windows_only=True)
     return None

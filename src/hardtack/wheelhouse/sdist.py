@@ -285,13 +285,14 @@ def _check_names(tree: _Tree, faults: Faults) -> None:
             faults.warning("sdist-name", fault.reason)
         else:
             faults.error("sdist-name", fault.reason)
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     names = []
     for member in tree.members:
         # A folder, or a file with the same content, may be there twice: whichever a reader takes, it gets the same.
-        if member.name in seen and (member.kind == "folder" or (member.kind == "file" and member.name in tree.repeated)):
+        again = member.name in seen
+        same = seen.setdefault(member.name, member.kind) == member.kind
+        if again and same and (member.kind == "folder" or (member.kind == "file" and member.name in tree.repeated)):
             continue
-        seen.add(member.name)
         names.append(f"{member.name}/" if member.kind == "folder" else member.name)
     for collision in collisions(names):
         faults.error("sdist-collision", f"{collision.first!r} and {collision.second!r} {collision.reason}")
@@ -338,9 +339,9 @@ def _link_fault(member: TarMember, symlinks: dict[str, str], top: str) -> str | 
         if part in ("", "."):
             continue
         if part == "..":
-            place.pop()
             if not place:
                 return "it climbs out of the archive"
+            place.pop()
             continue
         place.append(part)
         onward = symlinks.get("/".join(place))
