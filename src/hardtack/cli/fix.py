@@ -15,6 +15,7 @@ from hardtack.reporting import Reporter
 
 if TYPE_CHECKING:
     from hardtack.cli.progress import ConsoleReporter
+    from hardtack.planning.remedies import Remedy
     from hardtack.workflow.fix import FixResult, Proposal
 
 _MANY = 20
@@ -158,12 +159,17 @@ def render_fix(result: FixResult) -> None:
         out.print(Text(shown(f"  + {edit.after}"), style="green"))
         if edit.command:
             out.print(Text.assemble(("  which this does: ", "bold cyan"), shown(edit.command)))
+    alike: dict[tuple[str, tuple[Remedy, ...]], list[str]] = {}
     for name, one in result.remaining:
-        out.print(Text.assemble(("Not filled", "bold red"), f": {shown(name)} {one.version or ''}", (f" on {one.target}", "dim")))
-        for remedy in one.remedies:
+        alike.setdefault((one.target, one.remedies), []).append(f"{name} {one.version or ''}".strip())
+    for (target, remedies), names in alike.items():
+        out.print(Text.assemble(("Not filled", "bold red"), f": {shown(', '.join(names))}", (f" on {target}", "dim")))
+        for remedy in remedies:
             out.print(Text.assemble(("  help: ", "bold cyan"), shown(remedy.words)))
             if remedy.command and remedy.command not in remedy.words:
                 out.print(Text(f"      {shown(remedy.command)}"))
+    if (more := len(result.open) - len(result.remaining)) > 0:
+        out.print(Text(f"... and {plural(more, 'gap')} more (--json has them all)", style="dim"))
     if result.proposal is not None and not result.applied:
         console().print(Text("Nothing was changed: --yes does it.", style="bold"))
 

@@ -15,9 +15,11 @@ from hardtack.building.serves import BuildGap
 from hardtack.errors import HardtackError, InputError
 from hardtack.inputs.detect import compiled_from
 from hardtack.locking.lock import LockSettings
+from hardtack.model.fit import Fit
 from hardtack.model.lock import Lock, LockedRoot
 from hardtack.model.plan import Build, Gap, Plan, PlanEntry
 from hardtack.model.requirements import Origin, Requirements, RootRequirement
+from hardtack.planning.explain import other_versions
 from hardtack.planning.remedies import Typed
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
@@ -78,32 +80,37 @@ class Search:
         return found
 
     def relocked(self, before: Attempt, *, named: bool = False) -> Attempt | None:
-        """The lock with the fewest gaps that can be had by choosing anew: as little as does it, else more. ``named``: at least the gaps'.
+        """The lock with fewer gaps that is nearest to ``before``; None where there is none.
 
-        None where none has fewer than ``before``.
+        What is locked is preferred, and gives way to what closes a gap, so that no more changes than that takes. ``named``: the packages
+        with gaps are chosen anew, whatever they are at.
         """
-        names = {name for name, _ in before.lacking}
-        askers = {package.name for package in before.lock.packages for edge in package.dependencies if edge.name in names}
-        best: Attempt | None = None
-        least: tuple[frozenset[str], ...] = () if named else (frozenset(),)
-        for upgrade in dict.fromkeys((*least, frozenset(names), frozenset(names | askers), frozenset({":all:"}))):
-            attempt = self.attempt(self.wanted, previous=before.lock, upgrade=upgrade)
-            if attempt is not None and not named:
-                attempt = self._evened(attempt, before)
-            if attempt is not None and len(attempt.lacking) < len((best or before).lacking):
-                best = attempt
-            if best is not None and not best.lacking:
-                break
-        return best
+        names = frozenset(name for name, _ in before.lacking)
+        attempt = self.attempt(self.wanted, previous=before.lock, upgrade=names if named else frozenset())
+        if attempt is None or len(attempt.lacking) >= len(before.lacking):
+            return None
+        return attempt if named else self._evened(attempt, before)
 
     def _evened(self, attempt: Attempt, before: Attempt) -> Attempt:
-        """The same with one version of each package for all targets again, where that lacks nothing more."""
-        if len(_skewed(attempt.lock)) <= len(_skewed(before.lock)):
+        """The same with one version of each package for all targets again, where a version serves them all and nothing more is lacking."""
+        split = _skewed(attempt.plan) - _skewed(before.plan)
+        if not any(self._serves_all(name, attempt.plan) for name in sorted(split)):
             return attempt
         # Of what has several versions, the newest is what is preferred for everybody.
         even = self.attempt(self.wanted, previous=attempt.lock)
-        better = even is not None and len(even.lacking) <= len(attempt.lacking) and len(_skewed(even.lock)) < len(_skewed(attempt.lock))
+        better = even is not None and len(even.lacking) <= len(attempt.lacking) and len(_skewed(even.plan)) < len(_skewed(attempt.plan))
         return even if even is not None and better else attempt
+
+    def _serves_all(self, name: str, plan: Plan) -> bool:
+        """True if the newest version that some target takes has a wheel for every target that wants the package."""
+        wanted = {entry.target for entry in plan.entries if entry.package.name == name}
+        newest = max(planned_versions(plan)[name])
+        try:
+            pages = self.yard.supplies.client.files(name)
+        except HardtackError:
+            return False
+        fits = (Fit(target) for target in self.job.targets if target.name in wanted)
+        return all(any(one.version == newest for one in other_versions(pages, fit)) for fit in fits)
 
     def attempt(self, wanted: Requirements, *, previous: Lock | None, upgrade: Collection[str] = ()) -> Attempt | None:
         """One question to the resolver; None where it has no answer."""
@@ -246,23 +253,24 @@ def whole(lock: Lock, plan: Plan, search: Search, job: Job) -> Attempt:
     return Attempt(lock=lock, plan=plan, lacking=search.lacking(plan, job))
 
 
-def changed_versions(before: Lock, after: Lock) -> dict[str, tuple[Version, ...]]:
-    """The packages whose versions are others after than before, with those after."""
-    old, new = _versions(before), _versions(after)
+def changed_versions(before: Plan, after: Plan) -> dict[str, tuple[Version, ...]]:
+    """The packages of which targets take other versions after than before, with those after."""
+    old, new = planned_versions(before), planned_versions(after)
     return {name: tuple(sorted(found)) for name, found in sorted(new.items()) if found != old.get(name, found)}
 
 
-def _skewed(lock: Lock) -> frozenset[str]:
-    """The packages that have several versions."""
-    return frozenset(name for name, found in _versions(lock).items() if len(found) > 1)
-
-
-def _versions(lock: Lock) -> dict[str, set[Version]]:
+def planned_versions(plan: Plan) -> dict[str, set[Version]]:
+    """The versions of each package that targets take."""
     found: dict[str, set[Version]] = {}
-    for package in lock.packages:
-        if package.version is not None:
-            found.setdefault(package.name, set()).add(package.version)
+    for entry in plan.entries:
+        if entry.package.version is not None:
+            found.setdefault(entry.package.name, set()).add(entry.package.version)
     return found
+
+
+def _skewed(plan: Plan) -> frozenset[str]:
+    """The packages that have several versions."""
+    return frozenset(name for name, found in planned_versions(plan).items() if len(found) > 1)
 
 
 def lock_place(job: Job) -> Path:

@@ -274,7 +274,7 @@ class _Fixing:
             difference = DiffResult(before=sides[0], after=sides[1], difference=compare(*sides))
             if self.job.lock_file is not None:
                 place = self.job.lock_file.path if own else lock_place(self.job)
-                foreign = () if own else _foreign_commands(self.job, old, attempt.lock)
+                foreign = () if own else _foreign_commands(self.job, before, attempt)
         typed = self.typed
         for name in built:
             typed = typed.lifted("no-binary", name)
@@ -339,10 +339,12 @@ def _without_locks(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _foreign_commands(job: Job, before: Lock, after: Lock) -> tuple[str, ...]:
-    """The command of the tool that wrote the lock; none where nobody knows it."""
-    changed = changed_versions(before, after)
-    if job.lock_file is None or job.lock_file.kind != "uv.lock" or not changed:
+def _foreign_commands(job: Job, before: Attempt | None, after: Attempt) -> tuple[str, ...]:
+    """The command of the tool that wrote the lock; none where nobody knows it, or where it cannot say that targets differ."""
+    if job.lock_file is None or job.lock_file.kind != "uv.lock" or before is None:
         return ()
-    words = [word for name, found in changed.items() for word in ("--upgrade-package", f"{name}=={found[0]}" if len(found) == 1 else name)]
+    changed = changed_versions(before.plan, after.plan)
+    if not changed or any(len(found) > 1 for found in changed.values()):
+        return ()
+    words = [word for name, found in changed.items() for word in ("--upgrade-package", f"{name}=={found[0]}")]
     return (shlex.join(["uv", "lock", *words]),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -157,9 +158,19 @@ def _pylock(text: str, path: Path, targets: Sequence[Target]) -> Inventory:
 
 
 def inventory_of(lock: Lock, targets: Sequence[Target], *, label: str) -> Inventory:
-    """A lock that lies nowhere yet, with what it gives to ``targets``."""
-    packages = tuple(_locked(package) for package in lock.packages)
-    return Inventory(label=label, kind="pylock.toml", packages=packages, targets=_planned(lock, targets, label) if targets else {})
+    """A lock that lies nowhere yet: what it gives to ``targets``, and of its files those alone; all of it where none is named."""
+    if not targets:
+        return Inventory(label=label, kind="pylock.toml", packages=tuple(_locked(package) for package in lock.packages))
+    taken = _planned(lock, targets, label)
+    wanted = {(one.name, one.version) for found in taken.values() for one in found}
+    files = {one.filename for found in taken.values() for one in found}
+    packages = [one for package in lock.packages if ((one := _locked(package)).name, one.version) in wanted]
+    return Inventory(
+        label=label,
+        kind="pylock.toml",
+        packages=tuple(replace(one, files=tuple(file for file in one.files if file.filename in files)) for one in packages),
+        targets=taken,
+    )
 
 
 def _locked(package: LockedPackage) -> ListedPackage:
