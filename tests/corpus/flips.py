@@ -186,10 +186,8 @@ def main(arguments: list[str] | None = None) -> int:
             refused, passed, used = refused + one, passed + two, used + 1
             wrong += three
     for kind in sorted(refused | passed):
-        print(
         note = "  (cannot matter)" if kind in HARMLESS else "  (padding of deflate)" if passed[kind] else ""
         print(f"{kind:34} {refused[kind]:7} refused {passed[kind]:6} passed{note}")
-        )
     for line in wrong:
         print(line)
     print(f"{sum(refused.values()) + sum(passed.values())} flips in {used} wheels: {len(wrong)} not found that matter")
