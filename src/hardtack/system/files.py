@@ -32,6 +32,7 @@ def disk_faults(path: Path, *, doing: str) -> Iterator[None]:
         hints = {
             errno.ENOSPC: "free some space, or choose another place: -o for the wheelhouse, --cache-dir for the cache",
             errno.EDQUOT: "your disk quota is used up; free some space, or put the cache elsewhere with --cache-dir",
+            errno.EFBIG: "no file may be so large here: lift the limit (ulimit -f), or choose another place",
             errno.EROFS: "the file system is read-only; choose another place",
             errno.EACCES: "you may not write there; choose another place or mend the permissions",
             errno.EPERM: "you may not write there; choose another place or mend the permissions",

@@ -10,7 +10,7 @@ from pathlib import Path
 from hardtack.errors import MissingTool
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.environ import GIT, scrubbed
-from hardtack.system.files import write_bytes
+from hardtack.system.files import DiskFault, write_bytes
 from hardtack.system.process import Completed, run
 
 # Runs at the start of the guard interpreter: uv may ask it what it is (-I, isolated), and nothing else may run in it.
@@ -71,7 +71,12 @@ class Uv:
             **({"RUST_LOG": log} if log else {}),
         )
         ended = run(command, environment=environment, cwd=cwd, stop=stop, timeout=timeout)
-        return replace(ended, stderr=self.redact(ended.stderr))
+        words = ended.stderr
+        if ended.code < 0 and not words.strip():
+            import signal
+
+            words = f"error: uv was ended by signal {-ended.code} ({signal.strsignal(-ended.code)})\n"
+        return replace(ended, stderr=self.redact(words))
 
     def _for_git(self) -> dict[str, str]:
         # Locking fetches repositories, which git alone knows how to log in to; it must not ask.
@@ -84,7 +89,10 @@ class Uv:
 
         Handed to ``uv lock`` with build isolation off, it makes every build hook fail before a line of foreign code runs.
         """
-        self.run(["venv", "--quiet", "--clear", "--python", str(base), str(folder)], cwd=folder.parent, stop=stop, offline=True)
+        made = self.run(["venv", "--quiet", "--clear", "--python", str(base), str(folder)], cwd=folder.parent, stop=stop, offline=True)
+        if made.code != 0:
+            words = " ".join(made.stderr.split()) or f"exit code {made.code}"
+            raise DiskFault(f"uv could not make an environment: {words}", where=str(folder), hint="is there room, and a right to write?")
         if os.name == "nt":
             packages, python = folder / "Lib" / "site-packages", folder / "Scripts" / "python.exe"
         else:

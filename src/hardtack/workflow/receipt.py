@@ -14,7 +14,7 @@ from typing import Any
 from hardtack.model.finding import Finding, Severity
 from hardtack.model.manifest import Manifest
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.files import write_bytes
+from hardtack.system.files import DiskFault, write_bytes
 from hardtack.targets.catalog import describe
 from hardtack.version import __version__
 from hardtack.workflow.reading import Job
@@ -86,7 +86,7 @@ def keep(job: Job, receipt: Receipt, manifest: Manifest, paths: tuple[str, ...],
         "wheels": _wheels(job.output, names),
         "sources": [[location, _fingerprint(job, location)] for location in sorted({*_folders(manifest), *tool_folders})],
     }
-    write_bytes(_place(job), json.dumps(data).encode())
+    _write(_place(job), data)
 
 
 def _wheels(folder: Path, paths: Sequence[str]) -> list[str]:
@@ -130,7 +130,13 @@ def recall_lock(job: Job, key: str, path: Path) -> Mapping[str, Any] | None:
 def keep_lock(job: Job, key: str, path: Path, text: bytes, summary: Mapping[str, Any]) -> None:
     """Write the receipt of a lock that is at ``path`` now."""
     data = {"schema": _SCHEMA, "key": key, "sha256": hashlib.sha256(text).hexdigest(), "summary": summary}
-    write_bytes(_lock_place(job, path), json.dumps(data).encode())
+    _write(_lock_place(job, path), data)
+
+
+def _write(place: Path, data: Mapping[str, Any]) -> None:
+    """A cache that has no room for a receipt spoils nothing: the next run proves again."""
+    with contextlib.suppress(DiskFault):
+        write_bytes(place, json.dumps(data).encode())
 
 
 def finding_of(row: Mapping[str, Any]) -> Finding:
