@@ -117,6 +117,8 @@ def test_a_folder_for_each_target(folder: Folder) -> None:
     assert errors(result) == [("missing", "coverage")] and told(result, "missing")[0].target == WINDOWS
     assert errors(folder.verify("app", targets=(WINDOWS,))) == [("missing", "coverage")]
     assert not errors(folder.verify("app", targets=(LINUX,)))
+    asked = folder.verify("app", targets=())
+    assert [name for name, _ in asked.verdict.grades] == [LINUX, WINDOWS] and errors(asked) == [("missing", "coverage")]
     # A target without a folder of its own sees what lies in none.
     folder.add("app", requires=[])
     assert not errors(folder.verify("app", targets=(MAC,)))

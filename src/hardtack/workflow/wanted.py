@@ -15,12 +15,12 @@ from hardtack.model.lock import Lock, LockedRoot, Waiver
 from hardtack.model.manifest import Manifest
 from hardtack.model.plan import Plan
 from hardtack.model.requirements import RootRequirement
-from hardtack.model.target import Target
+from hardtack.model.target import Selection, Target
 from hardtack.planning.plan import Policy, plan
 from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.uv import Uv
-from hardtack.targets.catalog import from_description
+from hardtack.targets.catalog import from_description, parse_target
 from hardtack.workflow.folders import targets_of_folders
 from hardtack.workflow.locks import from_pylock, from_uv_lock
 from hardtack.workflow.reading import Job, read_job, targets_of
@@ -64,8 +64,20 @@ def read_asked(
 
     Targets, where none is named: the project's, the lock's, the manifest's, those that the folders are named like, else this host.
     """
+    named = tuple({target.name: target for target in targets_of_folders(paths).values()}.values())
     if inputs is not None:
         request = Request(inputs=inputs, targets=tuple(targets), cache_dir=cache_dir, environment=environment, offline=True)
+        if not targets:
+            # Only reading tells whether a lock or the configuration has targets of its own.
+            job = read_job(request, BuildOptions(), reporter=Reporter(), stop=stop)
+            if not job.configuration.targets and not (job.lock_file is not None and job.lock_file.kind == "pylock"):
+                known = [
+                    from_description(data, where=f"wheelhouse.json: {name}")
+                    for name, data in (manifest.targets if manifest else {}).items()
+                ]
+                request = replace(request, targets=tuple(replace(target, selection=Selection()) for target in known) or named)
+            if not request.targets and [target.name for target in job.targets] == [parse_target("host").name]:
+                reporter.note(f"no target is named: judged for this host, {job.targets[0].name}")
         return _of_job(read_job(request, BuildOptions(), reporter=reporter, stop=stop), uv, stop)
     project_dir = Path.cwd()
     configuration = read_configuration(project_dir, environment=environment)
@@ -73,8 +85,8 @@ def read_asked(
         chosen = targets_of(targets, configuration, None)
     elif manifest is not None:
         chosen = tuple(from_description(data, where=f"wheelhouse.json: {name}") for name, data in manifest.targets.items())
-    elif named := targets_of_folders(paths):
-        chosen = tuple({target.name: target for target in named.values()}.values())
+    elif named:
+        chosen = named
     else:
         chosen = targets_of((), configuration, None)
         reporter.note(f"no target is named: judged for this host, {chosen[0].name}")
@@ -107,6 +119,4 @@ def _of_job(job: Job, uv: Uv, stop: Cancellation) -> Asked:
         asked = replace(asked, tools=(), roots=found.roots)
     else:
         asked = replace(asked, roots=tuple(root for root in found.roots if root not in tools))
-    return replace(
-        asked, lock=found, planned=plan(found, job.targets, Policy(formats=job.formats)), waivers=found.waivers or asked.waivers
-    )
+    return replace(asked, lock=found, planned=plan(found, job.targets, Policy(formats=job.formats)), waivers=found.waivers or asked.waivers)
