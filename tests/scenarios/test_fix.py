@@ -244,3 +244,35 @@ def test_what_was_uploaded_since_fills_a_gap_that_is_remembered(yard: Yard) -> N
     result = mend(yard, "coverage", targets=BOTH)
     assert result.build is not None
     proven(result.build)
+
+
+def test_targets_that_select_for_themselves_keep_their_selection(yard: Yard) -> None:
+    """The lock beside another tool's comes without the project, and has its extras and groups all the same."""
+    yard.write(
+        "pyproject.toml",
+        '[project]\nname = "p"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["coverage"]\n'
+        '[project.optional-dependencies]\nfast = ["leaf"]\n[dependency-groups]\ndev = ["more"]\n',
+    )
+    yard.write("hardtack.toml", f'[targets.{LINUX}]\nextras = ["fast"]\n[targets.{WINDOWS}]\ngroups = []\n')
+    yard.wheel("leaf")
+    yard.wheel("more")
+    yard.wheel("coverage", "7.8.0", tag=LINUX_TAG)
+    yard.uv("lock", "--default-index", yard.index.url, "--python", sys.executable)
+    for tag in (LINUX_TAG, WINDOWS_TAG):
+        yard.wheel("coverage", "7.8.1", tag=tag)
+    result = mend(yard, targets=(), inputs=InputRequest(project_dir=yard.project, project=False, build_requirements=False))
+    assert result.build is not None
+    proven(result.build)
+    assert {target: {name.split("-")[0] for name in names} for target, names in taken(result.build).items()} == {
+        LINUX: {"coverage", "leaf", "more"},
+        WINDOWS: {"coverage"},
+    }
+
+
+def test_a_lock_with_packages_pinned_to_an_index_is_not_stale(yard: Yard) -> None:
+    yard.write("requirements.txt", "leaf\n")
+    yard.write("hardtack.toml", f'[[index]]\nname = "own"\nurl = "{yard.index.url}"\npackages = ["leaf"]\n')
+    yard.wheel("leaf")
+    inputs = InputRequest(project_dir=yard.project)
+    proven(yard.lock(inputs=inputs))
+    proven(yard.plan(inputs=inputs))

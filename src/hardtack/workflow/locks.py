@@ -20,7 +20,7 @@ from hardtack.system.documents import toml_of
 from hardtack.system.uv import Uv
 from hardtack.wheelhouse.pylock import read_pylock
 from hardtack.wheelhouse.uv_lock import read_edges
-from hardtack.workflow.reading import Job
+from hardtack.workflow.reading import Job, with_stated_pins
 
 
 def from_pylock(job: Job, path: Path) -> Lock:
@@ -41,7 +41,12 @@ def from_pylock(job: Job, path: Path) -> Lock:
     named = any(Path(location).name == path.name for location in job.inputs.requirement_files)
     if job.inputs.lock_file is None and not named:
         asked = read_inputs(replace(job.inputs, use_lock=False), job.configuration, environment=job.environment, fetch_text=_no_urls)
-        asked = replace(asked, formats=job.formats, prereleases=asked.prereleases)
+        asked = replace(
+            asked,
+            formats=job.formats,
+            prereleases=asked.prereleases or job.requirements.prereleases,
+            index_pins=with_stated_pins(asked, job.settings),
+        )
         if job.digest(asked) != found.inputs_digest:
             raise StaleLock(
                 "it was made from other requirements or settings than the project has now",

@@ -215,7 +215,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
     )
     for line in settings.explain():
         reporter.detail(f"{line.name} = {line.value}  ({line.source}{'' if line.used else '; not used'})")
-    requirements = replace(requirements, index_pins=(*requirements.index_pins, *_stated_pins(requirements, settings)))
+    requirements = replace(requirements, index_pins=with_stated_pins(requirements, settings))
     lock_file = next((found for found in requirements.found if found.used and found.kind in ("uv.lock", "pylock")), None)
     targets = targets_of(request.targets, configuration, lock_file)
     for found in requirements.found:
@@ -231,7 +231,7 @@ def read_job(request: Request, options: BuildOptions, *, reporter: Reporter, sto
     _check_locked(options, lock_file, inputs, project_dir, output)
     return Job(
         requirements=requirements,
-        targets=tuple(_selected(target, requirements, _groups(requirements, lock_file, inputs)) for target in targets),
+        targets=tuple(_selected(target, requirements, lock_file, _groups(requirements, lock_file, inputs)) for target in targets),
         settings=settings,
         credentials=credentials,
         environment=environment,
@@ -322,10 +322,11 @@ def _formats(request: Request, requirements: Requirements) -> FormatControl:
     return asked.over(requirements.formats)
 
 
-def _stated_pins(requirements: Requirements, settings: IndexSettings) -> tuple[IndexPin, ...]:
-    """The pins of ``[[tool.hardtack.index]]``; those of uv's sources stand among the requirements, with their conditions."""
+def with_stated_pins(requirements: Requirements, settings: IndexSettings) -> tuple[IndexPin, ...]:
+    """The requirements' own pins, with their conditions, and those of ``[[tool.hardtack.index]]``."""
     known = {pin.name for pin in requirements.index_pins}
-    return tuple(IndexPin(name=package, index=index) for package, index in settings.pins if index and package not in known)
+    stated = (IndexPin(name=package, index=index) for package, index in settings.pins if index and package not in known)
+    return (*requirements.index_pins, *stated)
 
 
 def _moment(text: str | None) -> str | None:
@@ -386,19 +387,28 @@ def _groups(requirements: Requirements, lock_file: FoundInput | None, inputs: In
     """The groups that the run takes: of a pylock.toml that comes without a project, its own default ones (PEP 751)."""
     if requirements.groups or lock_file is None or lock_file.kind != "pylock" or "development" not in inputs.sets:
         return requirements.selected_groups
+    named = _of_lock(lock_file, "default-groups")
+    return requirements.selected_groups if named is None else named
+
+
+def _of_lock(lock_file: FoundInput, key: str) -> frozenset[str] | None:
+    """The names that a pylock.toml states under a key; None where it cannot be read: whoever reads the lock says what is wrong with it."""
     try:
-        named = toml_of(lock_file.path.read_text(encoding="utf-8")).get("default-groups", [])
+        named = toml_of(lock_file.path.read_text(encoding="utf-8")).get(key, [])
     except (OSError, ValueError):
-        return requirements.selected_groups  # whoever reads the lock says what is wrong with it
+        return None
     return frozenset(canonicalize_name(name) for name in named if isinstance(name, str))
 
 
-def _selected(target: Target, requirements: Requirements, groups: frozenset[str]) -> Target:
-    """The target with what it takes of the project spelt out."""
+def _selected(target: Target, requirements: Requirements, lock_file: FoundInput | None, groups: frozenset[str]) -> Target:
+    """The target with what it takes of the project spelt out; a lock that comes without the project knows what that has."""
 
     selection = target.selection
     for kind, asked, known in (("extra", selection.extras, requirements.extras), ("group", selection.groups, requirements.groups)):
         unknown = sorted((asked or frozenset()) - known)
+        if unknown and lock_file is not None and lock_file.kind == "pylock":
+            known |= _of_lock(lock_file, "extras" if kind == "extra" else "dependency-groups") or frozenset()
+            unknown = sorted((asked or frozenset()) - known)
         if unknown:
             raise UsageError(
                 f"there is no {kind} {', '.join(unknown)}",
