@@ -158,14 +158,8 @@ def test_a_hash_of_a_build_constraint_must_be_the_tools(yard: Yard) -> None:
     sdist(yard)
     filename, data = make_wheel("tool", "1.0")
     yard.index.add(filename, data)
-    right, wrong = hashlib.sha256(data).hexdigest(), "0" * 64
-    longer = f"sha512:{hashlib.sha512(data).hexdigest()}"
-    for digest, wrongs in (
-        (f"sha256:{wrong}", ["hash-mismatch"]),
-        (f"sha256:{right}", []),
-        (longer, []),
-        (f"{longer[:-8]}deadbeef", ["hash-mismatch"]),
-    ):
+    right, wrong = f"sha256:{hashlib.sha256(data).hexdigest()}", f"sha512:{'0' * 128}"
+    for digest, wrongs in ((wrong, ["hash-mismatch"]), (right, [])):
         limits = yard.write("limits.txt", f"tool==1.0 --hash={digest}\n")
         inputs = InputRequest(requirements=("mini",), project_dir=yard.project, build_constraint_files=(limits,))
         assert errors(yard.build(inputs=inputs)) == wrongs
@@ -194,6 +188,18 @@ def test_editing_a_folder_leaves_its_lock_as_it_is(yard: Yard) -> None:
     result = elsewhere(yard).lock(f"./{place.name}", check=True)
     assert codes(result) == set()
     assert all(source == ("mini", "") for build in locked(yard).builds for source in build.sources)
+
+
+def test_a_folder_that_requires_something_else_is_locked_anew(yard: Yard) -> None:
+    yard.wheel("tool")
+    yard.wheel("late")
+    for more in ((), ("late",)):
+        place = folder(yard, more=QUIET, requires=("tool", *more))
+        proven(yard.lock(f"./{place.name}"))
+        assert {build.requires for build in locked(yard).builds} == {(*more, "tool")}
+        own = InputRequest(project_dir=place, build_requirements=False)
+        found = lock(yard.request(inputs=own)).lock
+        assert {build.requires for build in found.builds} == {(*more, "tool")}
 
 
 def test_what_is_remembered_of_a_project_is_locked_all_the_same(yard: Yard) -> None:
@@ -300,19 +306,36 @@ def test_locking_runs_nothing_without_the_sandbox_that_is_required(yard: Yard, t
 # --- where tools come from ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_workspace_tells_where_a_tool_lies(yard: Yard) -> None:
-    made = folder(yard, "tool", QUIET + "def write_wheel(path, plain=write_wheel): plain(path)\n", requires=())
+def of_a_workspace(yard: Yard) -> InputRequest:
+    """A project whose tool lies beside it, and somebody else's tool of the same name on the index."""
+    folder(yard, "tool", QUIET, requires=())
     place = folder(yard, uv='[tool.uv.sources]\ntool = { path = "../tool" }\n')
-    # Somebody else's, of the same name.
     yard.wheel("tool", "9.0")
-    inputs = InputRequest(project_dir=place)
-    proven(yard.build(inputs=inputs))
+    return InputRequest(project_dir=place, build_requirements=False)
+
+
+def test_a_workspace_tells_where_a_tool_lies(yard: Yard) -> None:
+    proven(yard.build(inputs=of_a_workspace(yard)))
     assert summary(yard) == "Summary: tool that was built"
-    assert yard.build(inputs=inputs).unchanged
-    (made / "backend.py").write_text((made / "backend.py").read_text().replace("value = 1", "version = 'edited'"))
+    assert not any("9.0" in name for name in yard.files())
+
+
+def test_a_tool_whose_folder_was_edited_is_another(yard: Yard) -> None:
+    inputs = of_a_workspace(yard)
+    proven(yard.build(inputs=inputs))
+    backend = yard.project / "tool" / "backend.py"
+    backend.write_text(backend.read_text().replace("value = 1", "version = 'edited'"))
     result = yard.build(inputs=inputs)
     proven(result)
     assert (result.unchanged, summary(yard)) == (False, "Summary: tool edited")
+
+
+def test_what_a_failed_tool_was_for_is_said(yard: Yard) -> None:
+    sdist(yard)
+    sdist(yard, "tool", "raise SystemError\n", requires=())
+    (finding,) = yard.build("mini").findings
+    assert (finding.code, finding.package) == ("build-requirements", "mini")
+    assert finding.message.startswith("mini-1.0.tar.gz: what it needs to be built could not be built: tool-1.0.tar.gz: ")
 
 
 # --- another tool's lock -----------------------------------------------------------------------------------------------------------

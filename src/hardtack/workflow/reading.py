@@ -139,7 +139,7 @@ def _movable(requirement: Requirement, base: Path) -> str:
 def _local(path: Path | None, base: Path, *, own: bool = False) -> str:
     """A path as told from the project, and what a file there holds, or what a folder there states: made again, it is another one.
 
-    ``own``: what the project's folder states is among the roots.
+    ``own``: what the project's folder states is among the roots, but for what building it requires, which may be left out of them.
     """
     if path is None:
         return ""
@@ -148,19 +148,28 @@ def _local(path: Path | None, base: Path, *, own: bool = False) -> str:
     except ValueError:  # another drive
         shown = str(path)
     if path.is_dir():
-        return shown if own else f"{shown} {_statement(path)}"
+        return f"{shown} {_digest(_building(_tables(path))) if own else _statement(path)}"
     with path.open("rb") as stream:
         return f"{shown} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def _statement(folder: Path) -> str:
-    """A digest of what a folder's project says that it requires: of a static table alone, else of all the files that may say it."""
+    """A digest of what a folder's project says that it requires, to be built too: of static tables, else of all files that may say it."""
     tables = _tables(folder)
     if not _is_dynamic(tables):
         said = {key: tables["project"].get(key) for key in ("name", "dependencies", "optional-dependencies", "requires-python")}
-        return hashlib.sha256(json.dumps([said, _sources(tables)], sort_keys=True, default=str).encode()).hexdigest()
+        return _digest([said, *_building(tables)])
     names = [name for name in ("pyproject.toml", "setup.py", "setup.cfg") if (folder / name).is_file()]
     return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in names)).hexdigest()
+
+
+def _building(tables: Mapping[str, Any]) -> list[Any]:
+    """What building a folder requires, and from where it is to come."""
+    return [tables.get("build-system"), _sources(tables)]
+
+
+def _digest(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _tells_late(folder: Path) -> bool:

@@ -276,7 +276,11 @@ class Toolroom:
                     )
                 )
             else:
-                tools.append(self._make(package, found.get(package.name), interpreter))
+                try:
+                    tools.append(self._make(package, found.get(package.name), interpreter))
+                except BuildRequirementFault as error:
+                    error.where = error.where or asker.filename
+                    raise
         self._judge(tools, asker)
         # What is not sound is not recorded: its place may hold a better one tomorrow.
         self._learn(key, {name: file.sha256 for name, file in found.items()})

@@ -422,9 +422,7 @@ class Yard:
         facts = self.sound(filename, found)
         (outcome,) = self.errands.outcomes([self.wheel(facts, found.path, interpreter)])
         if isinstance(outcome, Finding):
-            raise BuildRequirementFault(
-                f"what it needs to be built could not be built: {outcome.message}", where=filename, hint=outcome.hint
-            )
+            raise BuildRequirementFault(f"what it needs to be built could not be built: {outcome.message}", hint=outcome.hint)
         return Tool(
             name=package.name,
             version=str(facts.version),
