@@ -296,7 +296,7 @@ class _Proof:
         elif fitting and not choices:
             hint = "lock again: the lock leaves out what this target needs"
         else:
-            hint = f"add a wheel of {demands[0].requirement.name} that satisfies {_wish(demands)}"
+            hint = f"add a wheel of {_wish(demands)}"
         self._find(
             "missing",
             message + self._on(where),
@@ -333,7 +333,7 @@ class _Proof:
             package=choice.name,
             required_by=chain(demand),
             instead=self._instead(self.available.get(choice.name, ())),
-            hint=f"add a wheel of {demand.requirement.name} that satisfies {_wish(demands)}",
+            hint=f"add a wheel of {_wish(demands)}",
         )
 
     def _judge_choice(self, choice: Choice, where: int, walk: Walk) -> None:
@@ -506,6 +506,7 @@ def _order_of_pin(pin: Pin) -> tuple[str, str]:
 
 
 def _wish(demands: Sequence[Demand]) -> str:
-    """What all the demands together ask for, as one specifier."""
+    """What all the demands together ask for, in words: "click that satisfies >=8"."""
     clauses = {str(clause) for demand in demands for clause in demand.requirement.specifier}
-    return ", ".join(sorted(clauses)) or "any version"
+    name = demands[0].requirement.name
+    return f"{name} that satisfies {', '.join(sorted(clauses))}" if clauses else name

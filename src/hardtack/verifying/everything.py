@@ -76,7 +76,14 @@ class _Folder:
         reached = {pin.filename for pin in together.chosen}
         findings = list(together.findings)
         alone: list[Closure] = []
+        tangled = self._tangled()
+        plain = [root for root in roots if root.requirement not in tangled]
+        if plain and not together.complete:
+            # Where each name has one version there is nothing to choose: all of them at once are what each of them is by itself.
+            alone.append(prove_settled(None, target=self.target, roots=plain, available=self.available))
         for name in served:
+            if name not in tangled:
+                continue
             versions: list[Version | None] = [*sorted({wheel.version for wheel in usable[name] if self._runs(wheel, everywhere=True)})]
             # Where no version is for every patch of the target, several may share them.
             for version in versions or [None]:
@@ -103,6 +110,25 @@ class _Folder:
         """True if the target loads the wheel, and some of its patches (or all) may."""
         fits = self.stretches.fits(wheel.requires_python)
         return self.fit.rank(wheel.tags) is not None and (fits == self.stretches.all if everywhere else fits != 0)
+
+    def _tangled(self) -> set[str]:
+        """The names that have several versions which the target loads, and all that lead to one."""
+        askers: dict[str, set[str]] = {}
+        for name, wheels in self.available.items():
+            for wheel in wheels:
+                for requirement in wheel.requires:
+                    askers.setdefault(canonicalize_name(requirement.name), set()).add(name)
+        found = {
+            name
+            for name, wheels in self.available.items()
+            if len({wheel.version for wheel in wheels if self.fit.rank(wheel.tags) is not None}) > 1
+        }
+        waiting = deque(found)
+        while waiting:
+            for asker in askers.get(waiting.popleft(), set()) - found:
+                found.add(asker)
+                waiting.append(asker)
+        return found
 
     def _alone(self, name: str, version: Version | None) -> Closure:
         """One version (or any) asked for by itself, among what it can lead to."""
