@@ -266,9 +266,16 @@ def _metadata() -> Iterator[Case]:
             partial(_plain, wheel_files(metadata=f"{_HEAD}Requires-Python: {text}\n")),
             name=FILENAME,
         )
+    marked = partial(_plain, wheel_files(metadata="\ufeff" + METADATA))
+    yield bad(
+        "wheel",
+        "metadata-bom",
+        "the email package and uv take a line that begins with a byte order mark for no header",
+        marked,
+        name=FILENAME,
+    )
     for label, metadata in (
         ("crlf", METADATA.replace("\n", "\r\n")),
-        ("bom", "\ufeff" + METADATA),
         ("lower-case", METADATA.lower().replace("demo", "demo")),
         ("non-ascii-author", METADATA + "Author: Łukasz Ångström\n"),
         ("latin-1-author", METADATA + "Author: \udcc5\udce9\n"),

@@ -119,7 +119,7 @@ def _headers(data: bytes, faults: Faults, limits: Limits, what: str) -> dict[str
         faults.error("metadata", f"{what} holds a NUL byte in its headers")
         return None
     try:
-        text = block.decode("utf-8-sig")
+        text = block.decode("utf-8")
     except UnicodeDecodeError as error:
         # Old tools wrote authors' names in other encodings; what we read of such a file is ASCII.
         text = block.decode("latin-1")
