@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hardtack import BuildOptions, FixResult, InputRequest, WhyResult, fix, why
 from hardtack.planning.remedies import Typed
 from tests.scenarios.yard import LINUX, WINDOWS, Yard, proven, taken
-from tests.support.world import add_source
+from tests.support.world import BACKEND, add_source
 
 LINUX_TAG, WINDOWS_TAG = "cp312-cp312-manylinux_2_17_x86_64", "cp312-cp312-win_amd64"
 BOTH = (LINUX, WINDOWS)
@@ -89,6 +92,29 @@ class TestFlowFive:
         }
         paths = told["targets"][0]["required-by"]["paths"]
         assert [[step["requirement"] for step in path] for path in paths] == [["pytest-cov", "coverage>=7"]]
+
+    def test_a_poetry_project_gets_its_build_backend_too(self, yard: Yard) -> None:
+        project(yard)
+        for name in ("requirements.txt", "requirements-dev.txt"):
+            (yard.project / name).unlink()
+        yard.write(
+            "pyproject.toml",
+            '[tool.poetry]\nname = "shop"\nversion = "1.0"\ndescription = ""\nauthors = []\n'
+            '[tool.poetry.dependencies]\npython = "^3.11"\napp = "*"\n'
+            '[tool.poetry.group.dev.dependencies]\npytest-cov = "*"\n'
+            '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n',
+        )
+        yard.write("shop/__init__.py", "")
+        backend = BACKEND.format(name="shop", version="1.0", before="").encode()
+        yard.wheel("poetry-core", "2.0", files={"poetry/core/__init__.py": b"", "poetry/core/masonry/api.py": backend})
+        assert command(yard, "lock").returncode == 1
+        for tag in (LINUX_TAG, WINDOWS_TAG):
+            yard.wheel("coverage", "7.8.1", tag=tag)
+        done = command(yard, "fix", "--yes")
+        assert done.returncode == 0, done.stdout + done.stderr
+        for target in BOTH:
+            names = {path.name.split("-")[0] for path in (yard.wheelhouse / target).glob("*.whl")}
+            assert names >= {"shop", "app", "pytest_cov", "coverage", "poetry_core"}
 
 
 def test_a_foreign_lock_is_left_alone_and_ours_put_beside_it(yard: Yard) -> None:
@@ -276,3 +302,45 @@ def test_a_lock_with_packages_pinned_to_an_index_is_not_stale(yard: Yard) -> Non
     inputs = InputRequest(project_dir=yard.project)
     proven(yard.lock(inputs=inputs))
     proven(yard.plan(inputs=inputs))
+
+
+def test_somebody_at_a_terminal_is_asked(yard: Yard) -> None:
+    pty = pytest.importorskip("pty")
+    project(yard)
+    assert command(yard, "lock").returncode == 1
+    for tag in (LINUX_TAG, WINDOWS_TAG):
+        yard.wheel("coverage", "7.8.1", tag=tag)
+    for answer, code in (("n", 1), ("y", 0)):
+        ours, theirs = pty.openpty()
+        try:
+            os.write(ours, f"{answer}\n".encode())
+            done = subprocess.run(
+                [sys.executable, "-m", "hardtack", "fix", "-i", yard.index.url, "--no-trial", "--cache-dir", str(yard.cache)],
+                cwd=yard.project, env=yard.environment, stdin=theirs, capture_output=True, text=True, timeout=100, check=False,
+            )  # fmt: skip
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        assert done.returncode == code, done.stderr
+        assert "Do this?" in done.stderr
+        assert yard.wheelhouse.exists() is (answer == "y")
+
+
+def test_programs_are_told_and_decide_by_a_flag(yard: Yard) -> None:
+    yard.write("requirements.txt", "coverage\nother==1.0\n")
+    yard.wheel("coverage", "7.8.0", tag=LINUX_TAG)
+    yard.wheel("other", "1.0", tag=LINUX_TAG)
+    assert command(yard, "lock", "-t", LINUX, "-t", WINDOWS).returncode == 1
+    for tag in (LINUX_TAG, WINDOWS_TAG):
+        yard.wheel("coverage", "7.8.1", tag=tag)
+        yard.wheel("other", "1.1", tag=tag)
+    told = command(yard, "fix", "--json")
+    assert told.returncode == 1
+    found = json.loads(told.stdout)
+    assert [(row["package"], row["target"]) for row in found["gaps"]] == [("coverage", WINDOWS), ("other", WINDOWS)]
+    assert found["proposal"]["fills"] == [{"package": "coverage", "target": WINDOWS}]
+    assert [change["name"] for change in found["proposal"]["difference"]["packages"]] == ["coverage"]
+    assert found["open"] == [{"package": "other", "target": WINDOWS}]
+    assert [(edit["place"], edit["after"]) for edit in found["edits"]] == [("requirements.txt:2", "other==1.1")]
+    assert not found["applied"]
+    assert found["build"] is None
