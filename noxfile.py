@@ -51,6 +51,19 @@ def property(session: nox.Session) -> None:  # noqa: A001 (the name on the comma
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Mutants of the corpus for a minute, then atheris where it can be had: ``nox -s fuzz -- --seconds 600``."""
+    groups(session, "test")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+    try:
+        session.install("atheris")
+    except nox.command.CommandFailed:
+        session.skip("atheris has no wheel for this Python and system")
+    for kind in ("wheel", "sdist", "page", "manifest"):
+        session.run("python", "-m", "tests.fuzz.with_atheris", kind, "-max_total_time=60")
+
+
+@nox.session
 def scenarios(session: nox.Session) -> None:
     """Whole runs of the command line against an index on loopback."""
     groups(session, "test")

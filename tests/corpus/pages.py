@@ -221,6 +221,7 @@ def _json() -> Iterator[Case]:
         ("name-slash", _row(filename="x/foo-1.0-py3-none-any.whl")),
         ("name-line", _row(filename="foo-1.0-py3-none-any\n.whl")),
         ("name-other", _row(filename="bar-1.0-py3-none-any.whl")),
+        ("name-right-to-left", _row(filename="foo-1.0-py3-none-any\u202e.whl")),
         ("name-endless", _row(filename="foo-" + "1." * 40_000 + "0.tar.gz")),
         ("row-list", [1, 2]),
         ("row-text", "foo-1.0.tar.gz"),

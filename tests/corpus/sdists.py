@@ -216,7 +216,7 @@ def _headers() -> Iterator[Case]:
                 "sdist",
                 f"type-{letter.decode()}-at-the-end",
                 f"{posix}: a header of no member",
-                partial(_hand, _block(b"h", kind=letter, size=b"00000000002\0", data=b"ab"), end=b""),
+                partial(_hand, _pax(("comment", "x")) if letter == b"x" else _block(b"h", kind=letter, size=b"00000000002\0", data=b"ab")),
                 name=NAME,
                 level="should",
             )

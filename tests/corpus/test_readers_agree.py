@@ -26,7 +26,7 @@ from tests.corpus.every import of_kind
 WHEELS = [case for case in of_kind("wheel") if case.verdict == "accept"]
 SDISTS = [case for case in of_kind("sdist") if case.verdict == "accept"]
 # What this machine can install: the others have the same structure.
-# "===" with what is no version (PEP 440 has it, pip reads it), and a name with a joiner as in words and emoji of some scripts: uv refuses them.
+# "===" with what is no version (PEP 440 has it, pip reads it), and a name with a joiner, as words and emoji of some scripts have it.
 _UNREAD_BY_UV = {"wheel:ok-requires-arbitrary", "wheel:ok-name-joiner"}
 HERE = [case for case in WHEELS if case.name.endswith("-py3-none-any.whl")]
 _WRITTEN = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json", "uv_build.json"}

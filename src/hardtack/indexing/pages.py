@@ -158,7 +158,7 @@ def _stem(filename: str) -> str | None:
 
 
 def _file(link: Link, index: str) -> IndexFile | None:
-    if re.search(r"[/\\\x00-\x1f\x7f]", link.filename) or urlsplit(link.url).scheme not in ("http", "https", "file"):
+    if re.search(r"[/\\]", link.filename) or not link.filename.isprintable() or urlsplit(link.url).scheme not in ("http", "https", "file"):
         return None
     if link.sha256 is not None and not _SHA256.fullmatch(link.sha256.lower()):
         # A digest that is none must not turn into "no digest stated".

@@ -138,9 +138,12 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
     shared: dict[str, str] = {}
     own: dict[str, str] = {}
     count = headers = named = 0
+    pending = False
     while True:
         header = reader.exactly(_TAR)
         if not header.strip(b"\0"):
+            if pending:
+                raise TarFault("sdist-structure", "the last header belongs to no member")
             _finish(reader)
             return
         size, kind = _check_header(header), header[156:157]
@@ -152,6 +155,7 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
                 raise TarFault("sdist-bomb", f"a header of {size} bytes")
             data = reader.exactly(size)
             reader.exactly(-size % _TAR)
+            pending = pending or kind != b"g"
             if kind == b"x":
                 _merge(own, _pax(data))
             elif kind == b"g":
@@ -165,7 +169,7 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
         if count > limits.entries:
             raise TarFault("sdist-bomb", f"more than {limits.entries} members")
         member = _member(header, kind, size, own)
-        own = {}
+        own, pending = {}, False
         named += len(member.name) + len(member.target)
         if named > limits.directory:
             raise TarFault("sdist-bomb", f"the names of its members have more than {limits.directory} characters")
