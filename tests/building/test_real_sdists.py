@@ -231,8 +231,12 @@ def bench(tmp_path: Path, confined: Sandbox, wheels: Path) -> Bench:
     )
 
 
+# A compiler is at work for a minute, twice.
+LONG = ("Cython, a backend in its tree", "scikit-build-core, C++", "meson-python, C++")
+
+
 @needs_compiler
-@pytest.mark.parametrize("name", SDISTS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SDISTS])
 def test_a_real_sdist_becomes_its_wheel_twice_the_same(bench: Bench, tmp_path: Path, name: str) -> None:
     real = SDISTS[name]
     source = sdist(tmp_path, real.project, real.version)
