@@ -338,6 +338,14 @@ def test_what_a_failed_tool_was_for_is_said(yard: Yard) -> None:
     assert finding.message.startswith("mini-1.0.tar.gz: what it needs to be built could not be built: tool-1.0.tar.gz: ")
 
 
+def test_a_member_of_a_workspace_tells_nothing_of_this_machine(yard: Yard) -> None:
+    folder(yard, "beside", QUIET, requires=())
+    place = folder(yard, more=QUIET, requires=(), uv='dependencies = ["beside"]\n[tool.uv.sources]\nbeside = { path = "../beside" }\n')
+    proven(yard.build(inputs=InputRequest(project_dir=place)))
+    kept_files = [yard.wheelhouse / name for name in ("pylock.toml", "wheelhouse.json")]
+    assert not [path.name for path in kept_files if str(yard.project) in path.read_text()]
+
+
 # --- another tool's lock -----------------------------------------------------------------------------------------------------------
 
 

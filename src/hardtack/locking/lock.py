@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packaging.markers import Marker
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from hardtack.errors import BuildFault, InputError, IntegrityError, LockError
@@ -477,7 +478,7 @@ def _preferences(settings: LockSettings) -> tuple[tuple[str, Version], ...]:
 
 
 def locked_roots(roots: Sequence[RootRequirement]) -> tuple[LockedRoot, ...]:
-    """Roots as the lock, manifests and findings keep them: without the login that a URL may hold."""
+    """Roots as the lock, manifests and findings keep them: without the login that a URL may hold, or a place of this machine."""
     return tuple(
         LockedRoot(requirement=_told(root), origin=str(root.origin), scope=root.scope, extra=root.extra, group=root.group) for root in roots
     )
@@ -490,7 +491,10 @@ def waivers_of(requirements: Requirements) -> tuple[Waiver, ...]:
 
 
 def _told(root: RootRequirement) -> str:
-    return without_credentials(str(root.requirement))
+    told = Requirement(str(root.requirement))
+    if root.path is not None:
+        told.url = None
+    return without_credentials(str(told))
 
 
 def _merge(packages: Sequence[LockedPackage]) -> tuple[LockedPackage, ...]:

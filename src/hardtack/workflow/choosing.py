@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardtack.errors import HardtackError, LockError, StaleLock
-from hardtack.locking.lock import LockSettings
+from hardtack.locking.lock import LockSettings, locked_roots
 from hardtack.model.lock import Lock
 from hardtack.model.requirements import Requirements
 from hardtack.model.target import Target
@@ -15,7 +15,6 @@ from hardtack.reporting import Reporter
 from hardtack.system.cancellation import Cancellation
 from hardtack.targets.catalog import describe
 from hardtack.wheelhouse.pylock import read_pylock, read_target_descriptions
-from hardtack.wheelhouse.pylock_packages import without_credentials
 from hardtack.workflow.locks import from_pylock, from_uv_lock
 from hardtack.workflow.own_project import (
     known_of_project,
@@ -142,5 +141,5 @@ def _answers(previous: _Previous, digest: str, requirements: Requirements, targe
     found, descriptions = previous
     known = {root.requirement for root in found.roots}
     # What a backend asks for is no part of the digest: nobody wrote it down.
-    asked = all(without_credentials(str(root.requirement)) in known for root in requirements.build_roots)
+    asked = all(root.requirement in known for root in locked_roots(requirements.build_roots))
     return asked and found.inputs_digest == digest and {target.name: describe(target) for target in targets} == dict(descriptions)
