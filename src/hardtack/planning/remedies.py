@@ -83,12 +83,13 @@ def remedies(
     formats: FormatControl,
     typed: Typed,
     spell: Callable[[tuple[int, int]], str],
-    relock: str,
+    relock: str | None,
 ) -> tuple[Remedy, ...]:
     """What would serve ``target`` in the place of a gap: a file that the lock leaves out, other versions, another floor, another format.
 
-    ``spell`` names the target with another floor; ``relock`` is the command that chooses versions anew. What can be built, and where, is
-    for others to say. A version that is ``allowed`` suits all who ask; whether its own requirements do is the resolver's to say.
+    ``spell`` names the target with another floor; ``relock`` is the command that chooses versions anew, None where that was tried in vain.
+    What can be built, and where, is for others to say. A version that is ``allowed`` suits all who ask; whether its own requirements do is
+    the resolver's to say.
     """
     decision = entry.decision
     if isinstance(decision, Gap) and decision.code in _NO_FILE:
@@ -108,7 +109,7 @@ def remedies(
     return tuple(found)
 
 
-def _versions(current: Version | None, candidates: Sequence[Candidate], asks: Sequence[Ask], relock: str) -> list[Remedy]:
+def _versions(current: Version | None, candidates: Sequence[Candidate], asks: Sequence[Ask], relock: str | None) -> list[Remedy]:
     """The nearest that all allow, then the nearest of all."""
     free = [one for one in candidates if _against(one.version, asks) == ()]
     chosen = dict.fromkeys((*nearest_versions(current, free), *nearest_versions(current, candidates)))
@@ -119,12 +120,14 @@ def _versions(current: Version | None, candidates: Sequence[Candidate], asks: Se
         if against:
             forbidding = "; ".join(against)
             words = f"{one.version} has {one.filename}, outside of what is asked for: {forbidding}"
-        elif not asks:
+        elif not asks and relock is not None:
             words = f"{one.version} has {one.filename}; who asks for it, and for which versions, is not known here"
         elif unknown:
             words = f"{one.version} has {one.filename}; which versions {', '.join(unknown)} would take is not known here"
         else:
             words = f"{one.version} has {one.filename}, within what everybody asks for"
+        if relock is None and not against:
+            words += "; but nothing was found with which the rest agrees"
         allowed = False if against else None if unknown or not asks else True
         found.append(
             Remedy(

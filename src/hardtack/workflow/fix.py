@@ -177,7 +177,7 @@ class _Fixing:
             stale=str(self._stale) if self._stale is not None else None,
             gaps=tuple((name, target, _reason(entry, search, name, target)) for (name, target), entry in sorted(lacking.items())),
             edits=search.edits(replace(after, lacking=remaining)) if remaining else (),
-            remaining=self._explained(remaining, after, search),
+            remaining=self._explained(remaining, after, search, self._typed_after(attempt, built)),
             open=tuple(sorted(remaining)),
         )
         fills = tuple(key for key in sorted(lacking) if key not in remaining)
@@ -245,16 +245,14 @@ class _Fixing:
             names[key[0]] = names.get(key[0], True) and possible
         return tuple(sorted(name for name, possible in names.items() if possible))
 
-    def _explained(self, remaining: Lacking, attempt: Attempt, search: Search) -> tuple[tuple[str, OnTarget], ...]:
+    def _explained(self, remaining: Lacking, attempt: Attempt, search: Search, typed: Typed) -> tuple[tuple[str, OnTarget], ...]:
         names = sorted({name for name, _ in remaining})[:_MOST_EXPLAINED]
         found: list[tuple[str, OnTarget]] = []
+        failed = {(name, target): gap for (name, _, target), gap in self._failed.items()}
         draft = Draft(job=search.job, yard=self.yard, lock=attempt.lock, plan=attempt.plan, obeyed=False)
         for name in names:
-            found += [
-                (name, one)
-                for one in explained(name, draft, self.typed, search.unmade)
-                if (name, one.target) in remaining and one.state == "gap"
-            ]
+            told = explained(name, draft, typed, failed)
+            found += [(name, one) for one in told if (name, one.target) in remaining and one.state == "gap"]
         return tuple(found)
 
     def _proposal(
@@ -275,11 +273,6 @@ class _Fixing:
             if self.job.lock_file is not None:
                 place = self.job.lock_file.path if own else lock_place(self.job)
                 foreign = () if own else _foreign_commands(self.job, before, attempt)
-        typed = self.typed
-        for name in built:
-            typed = typed.lifted("no-binary", name)
-        if place is not None and not own:
-            typed = replace(typed, asked=(*_without_locks(typed.asked), "--lock-file", place.name))
         return Proposal(
             fills=fills,
             difference=difference,
@@ -287,8 +280,17 @@ class _Fixing:
             beside=place is not None and not own,
             built=built,
             foreign=foreign,
-            command=typed.again("build"),
+            command=self._typed_after(attempt, built).again("build"),
         )
+
+    def _typed_after(self, attempt: Attempt | None, built: tuple[str, ...]) -> Typed:
+        """What is to be typed from then on."""
+        typed = self.typed
+        for name in built:
+            typed = typed.lifted("no-binary", name)
+        if attempt is None or self.job.lock_file is None or self._own_lock() is not None:
+            return typed
+        return replace(typed, asked=(*_without_locks(typed.asked), "--lock-file", _from_here(lock_place(self.job))))
 
     def _apply(self, attempt: Attempt | None, proposal: Proposal) -> None:
         """Write what is to be written, and ask for it from now on."""
@@ -326,6 +328,12 @@ def _reason(entry: PlanEntry, search: Search, name: str, target: str) -> str:
     if isinstance(entry.decision, Gap):
         return entry.decision.reason
     return search.unmade[name, target].reason
+
+
+def _from_here(path: Path) -> str:
+    """A path as it is typed where the command was given."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _without_locks(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -105,8 +105,11 @@ def why(
 
 
 def explained(name: str, draft: Draft, typed: Typed, failed: Mapping[tuple[str, str], BuildGap]) -> tuple[OnTarget, ...]:
-    """What is known of one package of a draft, on every target. ``failed`` are builds of (package, target) that were tried in vain."""
-    return _Answer(name, of_draft(draft, name), draft.yard, typed, failed).result().targets
+    """What is known of one package of a draft on every target, where no other choice of versions helps.
+
+    ``failed`` are builds of (package, target) that were tried in vain.
+    """
+    return _Answer(name, of_draft(draft, name), draft.yard, typed, failed, settled=True).result().targets
 
 
 def _job_beside(name: str, request: Request, options: BuildOptions, stop: Cancellation) -> Job | None:
@@ -149,8 +152,11 @@ class _Answer:
         yard: Yard | None,
         typed: Typed,
         failed: Mapping[tuple[str, str], BuildGap] | None = None,
+        *,
+        settled: bool = False,
     ) -> None:
         self.name, self.evidence, self.yard, self.typed, self._failed = name, evidence, yard, typed, failed or {}
+        self._settled = settled
         self.formats = yard.job.formats if yard is not None else FormatControl()
         self._notes: list[str] = []
 
@@ -296,7 +302,7 @@ class _Answer:
             formats=self.formats,
             typed=self.typed,
             spell=lambda floor: spelled(target, floor),
-            relock=self.typed.again("fix"),
+            relock=None if self._settled else self.typed.again("fix"),
         )
         if makeless is not None:
             # What cannot be built here is not built by allowing it.
