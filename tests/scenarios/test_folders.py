@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,48 @@ def test_on_the_host_it_is_installed_without_network(folder: Folder) -> None:
     for asked in ((), ("app",)):
         (grade,) = folder.verify(*asked, targets=("host",), trial=True).verdict.grades
         assert grade[1] == (Grade.METADATA, Grade.INSTALLED)
+
+
+_WORLD: list[tuple[str, str, dict[str, Any]]] = [
+    ("app", "1.0", {"requires": ["lib[fast]>=2", "win ; sys_platform == 'win32'", "old ; python_full_version < '3.12.1'"]}),
+    ("lib", "2.1", {"requires": ["speed ; extra == 'fast'", "docs ; extra == 'docs'"], "extras": ["fast", "docs"]}),
+    ("lib", "2.0", {"requires": ["gone"], "extras": ["fast"]}),
+    ("speed", "0.3", {"tag": _LINUX_TAG, "requires": ["posix ; os_name == 'posix'"]}),
+    ("speed", "0.3", {"tag": _WINDOWS_TAG}),
+    ("speed", "0.3", {"tag": "cp311-cp311-win_amd64"}),
+    ("posix", "1.0", {}),
+    ("win", "1.0", {"requires": ["nt-only ; platform_machine == 'AMD64'"]}),
+    ("nt-only", "1.0", {"tag": "py3-none-win_amd64"}),
+    ("old", "1.0", {"requires_python": ">=3.8"}),
+    ("old", "2.0", {"requires_python": ">=3.13"}),
+    ("docs", "1.0", {}),
+]
+
+
+def test_agrees_with_uv_when_single_files_are_removed(yard: Yard, folder: Folder) -> None:
+    """E9: another resolver, offline, for foreign targets. It reads "3.12" as 3.12.0, so the targets are that patch."""
+    paths = [folder.add(name, version, **more) for name, version, more in _WORLD]
+    targets = {"py3.12.0-linux-x86_64": "x86_64-manylinux_2_28", "py3.12.0-windows-x86_64": "x86_64-pc-windows-msvc"}
+    verdicts = {}
+    for removed in (None, *paths):
+        hidden = removed.rename(yard.home / removed.name) if removed is not None else None
+        result = folder.verify("app", targets=tuple(targets))
+        for (_, grades), platform in zip(result.verdict.grades, targets.values(), strict=True):
+            verdicts[removed and removed.name, platform] = (bool(grades), _uv_installs(yard, folder.path, platform))
+        if hidden is not None and removed is not None:
+            hidden.rename(removed)
+    assert {key: row for key, row in verdicts.items() if row[0] != row[1]} == {}
+    assert {ours for ours, _ in verdicts.values()} == {True, False}
+
+
+def _uv_installs(yard: Yard, links: Path, platform: str) -> bool:
+    done = yard.uv(
+        *("pip", "install", "--dry-run", "--offline", "--no-index", "--find-links", links, "--target", yard.home / "into"),
+        *("--python", sys.executable, "--python-platform", platform, "--python-version", "3.12", "--only-binary", ":all:", "app"),
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode == 0
 
 
 # --- what is asked -----------------------------------------------------------------------------------------------------------------------
@@ -294,6 +337,43 @@ def test_hashes_that_the_user_states(yard: Yard, folder: Folder) -> None:
     assert done.returncode != 0 and "hash" in done.stderr.lower()
 
 
+def test_what_is_locked_is_wanted_though_no_metadata_asks_for_it(yard: Yard, folder: Folder) -> None:
+    """Whoever installs from the lock wants it: the metadata of the wheel need not be what the resolver was told."""
+    folder.add("app")
+    yard.write(
+        "pylock.toml",
+        "lock-version = '1.0'\ncreated-by = 'hand'\n"
+        + "".join(
+            f"[[packages]]\nname = '{name}'\nversion = '1.0'\n"
+            f"wheels = [{{ name = '{name}-1.0-py3-none-any.whl', url = 'https://example.invalid/{name}-1.0-py3-none-any.whl',"
+            f" hashes = {{ sha256 = '{sha256(make_wheel(name)[1])}' }} }}]\n"
+            for name in ("app", "more")
+        ),
+    )
+    inputs = InputRequest(lock_file=yard.project / "pylock.toml")
+    assert errors(folder.verify(inputs=inputs)) == [("missing", "more")]
+    folder.add("more")
+    result = folder.verify(inputs=inputs)
+    assert result.verdict.passed and not result.verdict.findings
+
+
+def test_a_requirement_by_the_url_of_a_wheel(folder: Folder) -> None:
+    folder.add("app", "2.0")
+    line = "app @ https://example.invalid/app-1.0-py3-none-any.whl"
+    assert [package for _, package in errors(folder.verify(line))] == ["app"]
+    folder.add("app", "1.0")
+    result = folder.verify(line)
+    assert result.verdict.passed and [pin.version for pin in result.manifest.pins] == ["1.0"]
+
+
+def test_the_project_itself_may_want_another_python(yard: Yard, folder: Folder) -> None:
+    folder.add("app")
+    yard.write("pyproject.toml", "[project]\nname='mine'\nversion='1'\nrequires-python='>=3.12.4'\ndependencies=['app']\n")
+    inputs = InputRequest(project_dir=yard.project, build_requirements=False)
+    assert errors(folder.verify(inputs=inputs)) == [("requires-python", "mine")]
+    assert not errors(folder.verify(inputs=inputs, targets=("py313-linux-x86_64",)))
+
+
 # --- every finding -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +418,12 @@ def _twice(folder: Folder) -> None:
     folder.add("native", to="b", files={"native/other.py": b"1"})
 
 
+def _two_spellings(folder: Folder) -> None:
+    path = folder.add("native")
+    path.rename(path.with_name("Native-1.0-py3-none-any.whl"))
+    folder.add("native", files={"native/other.py": b"1"})
+
+
 def _url(folder: Folder) -> None:
     folder.add("native", requires=["lib @ https://example.invalid/lib-1.0-py3-none-any.whl"])
     folder.add("lib")
@@ -360,6 +446,7 @@ _MADE: dict[str, tuple[Callable[[Folder], object], tuple[str, ...], str, Severit
     "dead link": (_unreadable, (), "unreadable", Severity.ERROR),
     "a pipe": (_pipe, (), "unreadable", Severity.ERROR),
     "two of one name": (_twice, ("native",), "duplicate", Severity.ERROR),
+    "two spellings": (_two_spellings, ("native",), "duplicate", Severity.ERROR),
     "two versions": (lambda f: (f.add("native", "1.0"), f.add("native", "2.0")), ("native",), "duplicate", Severity.NOTE),
     "left over": (lambda f: (f.add("native"), f.add("other")), ("native",), "leftover", Severity.NOTE),
     "a URL": (_url, ("native",), "url-requirement", Severity.WARNING),

@@ -84,7 +84,7 @@ def command(**values: Any) -> int:
         words=lambda tell: render_verify(result, tell, quiet=values["quiet"], verbose=bool(values["verbose"])),
         data=lambda: verify_json(result),
         folders=(result.folder,),
-        fallback=result.folder / "wheelhouse.json" if result.listed else None,
+        fallback=result.folder / "wheelhouse.json" if result.listed else _asking(values),
     )
     return 0 if result.verdict.passed else 1
 
@@ -117,6 +117,12 @@ def _environment(values: Mapping[str, Any], report: Report, stop: Cancellation) 
         folders=(result.path,),
     )
     return 0 if result.passed else 1
+
+
+def _asking(values: Mapping[str, Any]) -> Path | None:
+    """The file that says what is asked for, where one does."""
+    files = (values["lock_file"], *values["requirement_files"], *values["scripts"])
+    return next((Path(file) for file in files if file is not None and Path(file).is_file()), None)
 
 
 def _asks(values: Mapping[str, Any]) -> bool:

@@ -168,6 +168,7 @@ def _pool(target: Target, paths: Sequence[str], found: Mapping[str, WheelFacts |
     wheels: dict[str, list[WheelFacts]] = {}
     places: dict[str, str] = {}
     bad: dict[str, list[str]] = {}
+    alike: dict[tuple[object, ...], str] = {}
     findings = []
     for path in sorted(paths, key=lambda path: (path.count("/"), path)):
         answer = found[path]
@@ -179,11 +180,14 @@ def _pool(target: Target, paths: Sequence[str], found: Mapping[str, WheelFacts |
         first = places.setdefault(answer.filename, path)
         if first == path:
             wheels.setdefault(answer.name, []).append(answer)
-        elif found[first].sha256 != answer.sha256:
+        # Two spellings of one file name are one to an installer, too.
+        key = answer.name, answer.version, answer.build, answer.tags
+        other = alike.setdefault(key, path)
+        if other != path and found[other].sha256 != answer.sha256:
             findings.append(
                 Finding(
                     code="duplicate",
-                    message=f"{first} and {path} have one name and different bytes: an installer may take either",
+                    message=f"{other} and {path} are one to an installer, and have different bytes: it may take either",
                     package=answer.name,
                     version=str(answer.version),
                     target=target.name,

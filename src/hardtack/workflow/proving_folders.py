@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -15,7 +16,9 @@ from hardtack.model.finding import Finding, Severity
 from hardtack.model.fit import Fit
 from hardtack.model.lock import LockedRoot
 from hardtack.model.manifest import ManifestFile, Pin
+from hardtack.model.marker import specifier_cuts
 from hardtack.model.requirements import RootRequirement
+from hardtack.model.stretches import Stretches
 from hardtack.model.target import Target
 from hardtack.model.wheel import WheelFacts
 from hardtack.shipping.trial import Trial, TrialFile, choose_among
@@ -68,8 +71,9 @@ def prove_column(pool: Pool, asked: Asked, folder: Path, *, uv: Uv, stop: Cancel
     else:
         pins, closure = _asked_for(pool, asked, available, settle, findings)
         findings += closure.findings
-        used |= {pin.filename for pin in closure.chosen}
+        used |= {pin.filename for pin in (*closure.chosen, *pins)}
         roots = _for(target, asked.roots)
+        findings += _other_python(target, asked)
         by_name = closure.by_name and not asked.wants_project and not any(finding.code == "project" for finding in closure.findings)
         if asked.wants_project and asked.project is not None and asked.project not in pool.wheels:
             findings.append(_no_project(asked.project, target))
@@ -118,6 +122,7 @@ def _asked_for(
             project=asked.project,
         )
         pins = matched.pins
+        findings += _unreached(pool, pins, closure)
     else:
         closure = prove_settled(
             settle,
@@ -133,6 +138,41 @@ def _asked_for(
         stated = {canonicalize_name(root.requirement.name) for root in asked.stated}
         findings += [_no_hash(pin) for pin in closure.chosen if pin.name not in stated]
     return pins, closure
+
+
+def _unreached(pool: Pool, pins: Sequence[Pin], closure: Closure) -> Iterator[Finding]:
+    """What is locked for the target, and that no wheel's metadata asks for: whoever installs from the lock wants it all the same."""
+    told = {finding.package for finding in closure.findings if finding.severity is Severity.ERROR}
+    for pin in pins:
+        name = canonicalize_name(pin.name)
+        if pin.filename not in pool.paths and name not in told:
+            yield Finding(
+                code="missing",
+                message=f"{pin.filename or f'{name} {pin.version}'} is locked for this target, and does not lie there",
+                package=name,
+                version=pin.version,
+                target=pin.target,
+                hint=f"fetch {pin.filename or f'{name} {pin.version}'}",
+            )
+
+
+def _other_python(target: Target, asked: Asked) -> Iterator[Finding]:
+    """Whether the project itself runs on every patch of the target."""
+    if asked.requires_python is None:
+        return
+    stretches = Stretches(target, specifier_cuts(asked.requires_python))
+    if unfit := stretches.all & ~stretches.fits(asked.requires_python):
+        yield Finding(
+            code="requires-python",
+            message=f"the project needs Python {asked.requires_python}, and this target has {_patches(stretches, unfit)}",
+            package=asked.project,
+            target=target.name,
+            hint="leave the target out, or name the patches that the host has",
+        )
+
+
+def _patches(stretches: Stretches, where: int) -> str:
+    return stretches.words(where) or f"{stretches.target.python[0]}.{stretches.target.python[1]}"
 
 
 def _settled_by(uv: Uv, pool: Pool, asked: Asked, folder: Path, stop: Cancellation) -> Settle:
@@ -180,11 +220,11 @@ def _for(target: Target, roots: Sequence[LockedRoot]) -> tuple[LockedRoot, ...]:
 
 def _stated_bytes(pool: Pool, asked: Asked, folder: Path) -> tuple[dict[str, tuple[WheelFacts, ...]], list[Finding]]:
     """The wheels that may be taken: of a requirement with hashes, only those that have one of them."""
+    available = {name: _behind_urls(name, wheels, asked.stated) for name, wheels in pool.wheels.items()}
     stated: dict[str, list[RootRequirement]] = {}
     for root in asked.stated:
         if root.hashes:
             stated.setdefault(canonicalize_name(root.requirement.name), []).append(root)
-    available = dict(pool.wheels)
     findings: list[Finding] = []
     fit = Fit(pool.target)
     for name, roots in stated.items():
@@ -219,6 +259,16 @@ def _stated_bytes(pool: Pool, asked: Asked, folder: Path) -> tuple[dict[str, tup
         if name in available:
             available[name] = tuple(good)
     return available, findings
+
+
+def _behind_urls(name: str, wheels: tuple[WheelFacts, ...], stated: Sequence[RootRequirement]) -> tuple[WheelFacts, ...]:
+    """Of a requirement by the URL of a wheel, that wheel alone."""
+    for root in stated:
+        url = root.requirement.url
+        filename = unquote(urlsplit(url).path).rpartition("/")[2] if url else ""
+        if filename.endswith(".whl") and canonicalize_name(root.requirement.name) == name:
+            wheels = tuple(wheel for wheel in wheels if wheel.filename == filename)
+    return wheels
 
 
 def _has(wheel: WheelFacts, hashes: Iterable[str], path: Path) -> bool:

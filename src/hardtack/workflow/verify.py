@@ -205,7 +205,8 @@ def _folder(scene: _Scene, manifest: Manifest | None, lying: Lying, asked: Asked
     scene.reporter.stage("judging")
     listed = {file.path for file in _each_copy(manifest)} if manifest is not None else set()
     found = judge_files(scene.folder, {*lying.wheels, *listed}, scene.cache, scene.reporter, scene.stop)
-    findings += _against_manifest(scene, manifest, found) if manifest is not None else of_files(found)
+    findings += _against_manifest(scene, manifest, found) if manifest is not None else ()
+    findings += of_files({path: answer for path, answer in found.items() if path not in listed})
     scene.reporter.stage("proving")
     seen = pools(asked.targets, found)
     columns = [prove_column(pool, asked, scene.folder, uv=scene.uv, stop=scene.stop) for pool in seen]

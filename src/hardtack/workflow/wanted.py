@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from hardtack.inputs.configuration import read_configuration
 from hardtack.inputs.read import InputRequest
@@ -46,6 +47,7 @@ class Asked:
     planned: Plan | None = None
     stated: tuple[RootRequirement, ...] = field(default=(), repr=False)
     require_hashes: bool = False
+    requires_python: SpecifierSet | None = None
 
 
 def read_asked(
@@ -110,6 +112,7 @@ def _of_job(job: Job, uv: Uv, stop: Cancellation) -> Asked:
         wants_project=bool(wanted.project_roots),
         stated=wanted.roots,
         require_hashes=wanted.require_hashes,
+        requires_python=wanted.requires_python,
     )
     if job.lock_file is None:
         return asked
