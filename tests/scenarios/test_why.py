@@ -254,6 +254,23 @@ def test_the_command_finds_the_wheelhouse_by_itself_and_exits_by_what_it_found(y
     assert yard.hardtack("why", "leaf", "--wheelhouse", "nowhere").returncode == 2
 
 
+def test_gaps_are_findings_in_every_form(yard: Yard) -> None:
+    yard.wheel("native", tag=NEW_TAG)
+    arguments = ("why", "native>=0", "native", "-t", LINUX, "-i", yard.index.url, "--format")
+    (result,) = json.loads(yard.hardtack(*arguments, "sarif").stdout)["runs"][0]["results"]
+    assert result["ruleId"] == "no-file"
+    assert "glibc 2.34" in result["message"]["text"]
+    assert "::error " in yard.hardtack(*arguments, "github").stdout
+
+
+def test_a_file_that_is_gone_from_one_folder(yard: Yard) -> None:
+    name = yard.wheel("leaf")
+    proven(yard.build("leaf", targets=(LINUX, WINDOWS), options=BuildOptions(output=yard.wheelhouse, trial=False, layout="by-target")))
+    (yard.wheelhouse / WINDOWS / name).unlink()
+    result = ask(yard, "leaf", wheelhouse=yard.wheelhouse, targets=())
+    assert {one.target: one.state for one in result.targets} == {LINUX: "taken", WINDOWS: "gap"}
+
+
 def test_no_login_is_told(yard: Yard) -> None:
     yard.index.credentials = ("user", "secret")
     yard.wheel("native", tag=NEW_TAG)

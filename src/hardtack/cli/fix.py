@@ -15,6 +15,7 @@ from hardtack.reporting import Reporter
 
 if TYPE_CHECKING:
     from hardtack.cli.progress import ConsoleReporter
+    from hardtack.cli.reports import Tell
     from hardtack.planning.remedies import Remedy
     from hardtack.workflow.fix import FixResult, Proposal
 
@@ -62,14 +63,18 @@ def command(**values: Any) -> int:
         result = fix(request, options.build_options_from(values), typed=typed, confirm=confirm, reporter=reporter, stop=stop)
     built = result.build
 
-    def words(tell: Any) -> None:
+    findings = built.findings if built is not None else tuple(one.finding(name) for name, one in result.remaining)
+
+    def words(tell: Tell) -> None:
         render_fix(result)
+        if built is None and report.form == "github":
+            tell(findings)
         if built is not None:
             render_build(built, tell, quiet=values["quiet"], verbose=bool(values["verbose"]))
 
     report.show(
         "fix",
-        built.findings if built is not None else (),
+        findings,
         passed=result.passed,
         words=words,
         data=lambda: fix_json(result),

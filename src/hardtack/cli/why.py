@@ -14,6 +14,7 @@ from hardtack.cli.output import console, megabytes, plural, shown
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hardtack.cli.reports import Tell
     from hardtack.model.manifest import BuildRecord
     from hardtack.planning.remedies import Remedy
     from hardtack.verifying.paths import Routes, Step
@@ -43,7 +44,6 @@ def command(**values: Any) -> int:
     In a wheelhouse, or, where inputs or a lock are named or no wheelhouse lies here, in what `build` would make of them.
     """
     from hardtack.cli.main import interruptible
-    from hardtack.cli.output import print_json
     from hardtack.cli.progress import ConsoleReporter
     from hardtack.cli.reports import Report
     from hardtack.cli.words import typed_from
@@ -65,10 +65,13 @@ def command(**values: Any) -> int:
     typed = typed_from(context, request, requirements=values["requirements"])
     with ConsoleReporter(quiet=report.silent or not values["verbose"], verbose=values["verbose"]) as reporter:
         result = why(values["package"], request, wheelhouse=wheelhouse, options=chosen, typed=typed, reporter=reporter, stop=stop)
-    if report.form == "json":
-        print_json("why", why_json(result))
-    else:
+
+    def words(tell: Tell) -> None:
         render_why(result)
+        if report.form == "github":
+            tell(result.findings)
+
+    report.show("why", result.findings, passed=result.passed, words=words, data=lambda: why_json(result))
     return 0 if result.passed else 1
 
 

@@ -21,7 +21,7 @@ from hardtack.planning.plan import plan
 from hardtack.targets.catalog import from_description
 from hardtack.verifying.closure import walk_of
 from hardtack.verifying.walk import Walk
-from hardtack.wheelhouse.layout import file_paths, read_wheelhouse, wheel_metadata
+from hardtack.wheelhouse.layout import read_wheelhouse, wheel_metadata
 from hardtack.wheelhouse.metadata import MetadataFacts, parse_metadata
 from hardtack.wheelhouse.pylock import read_pylock
 from hardtack.workflow.drafting import Draft
@@ -52,9 +52,9 @@ class ChosenFile:
 class Evidence:
     """What there is to answer with. ``walks`` are by target, with the roots that they began with.
 
-    ``files`` are what a wheelhouse pins, by (target, name), each with the marker of its patches; ``missing`` those that do not lie there;
-    ``gaps`` what it was stowed without. ``entries`` is the plan of its lock. Which versions ``unread`` packages ask for is
-    not known.
+    ``files`` are what a wheelhouse pins, by (target, name), each with the marker of its patches; ``missing`` those of them that do not lie
+    there, by (target, file name); ``gaps`` what it was stowed without. ``entries`` is the plan of its lock. Which versions ``unread``
+    packages ask for is not known.
     """
 
     source: str
@@ -64,7 +64,7 @@ class Evidence:
     walks: Mapping[str, tuple[Walk, tuple[tuple[LockedRoot, Requirement], ...]]]
     roots: tuple[LockedRoot, ...] = ()
     files: Mapping[tuple[str, str], tuple[tuple[ChosenFile, str], ...]] = field(default_factory=dict)
-    missing: frozenset[str] = frozenset()
+    missing: frozenset[tuple[str, str]] = frozenset()
     gaps: Mapping[tuple[str, str], Finding] = field(default_factory=dict)
     display: Mapping[str, str] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
@@ -73,7 +73,7 @@ class Evidence:
         """True if some target wants the package and has no file of it here."""
         wanted = {entry.target for entry in self.entries if entry.package.name == name}
         return any(not self.files.get((target, name)) for target in wanted) or any(
-            file.filename in self.missing for (_, own), found in self.files.items() if own == name for file, _ in found
+            (target, file.filename) in self.missing for (target, own), found in self.files.items() if own == name for file, _ in found
         )
 
 
@@ -132,24 +132,31 @@ def of_wheelhouse(folder: Path, wanted: frozenset[str]) -> Evidence:
     )
 
 
-def _facts(folder: Path, manifest: Manifest) -> tuple[dict[str, WheelFacts], frozenset[str]]:
-    """What the wheels that are pinned say of themselves, by file name; and those that do not lie there, or cannot be read."""
-    pinned = {pin.filename for pin in manifest.pins}
+def _facts(folder: Path, manifest: Manifest) -> tuple[dict[str, WheelFacts], frozenset[tuple[str, str]]]:
+    """What the wheels that are pinned say of themselves, by file name; and those that do not lie there for a target, or cannot be read."""
+    files = {file.filename: file for file in manifest.files}
     found: dict[str, WheelFacts] = {}
     missing = set()
-    for file in manifest.files:
-        if file.filename not in pinned:
-            continue
-        path = folder / file_paths(file, manifest.layout)[0]
-        try:
-            facts = parse_metadata(wheel_metadata(path, file.filename), filename=file.filename)
-        except (HardtackError, OSError):
-            facts = ()
-        if isinstance(facts, MetadataFacts):
-            found[file.filename] = _as_wheel(facts, file.filename, file.sha256)
-        else:
-            missing.add(file.filename)
-    return found, frozenset(missing | (pinned - {file.filename for file in manifest.files}))
+    for pin in manifest.pins:
+        file = files.get(pin.filename)
+        path = None if file is None else folder / (file.filename if manifest.layout == "flat" else f"{pin.target}/{file.filename}")
+        if file is None or path is None or not path.is_file():
+            missing.add((pin.target, pin.filename))
+        elif pin.filename not in found:
+            facts = _metadata(path)
+            if facts is None:
+                missing.add((pin.target, pin.filename))
+            else:
+                found[pin.filename] = _as_wheel(facts, file.filename, file.sha256)
+    return found, frozenset(missing)
+
+
+def _metadata(path: Path) -> MetadataFacts | None:
+    try:
+        facts = parse_metadata(wheel_metadata(path, path.name), filename=path.name)
+    except (HardtackError, OSError):
+        return None
+    return facts if isinstance(facts, MetadataFacts) else None
 
 
 def _as_wheel(facts: MetadataFacts, filename: str, sha256: str) -> WheelFacts:

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from hardtack.building.serves import BuildGap
-from hardtack.errors import HardtackError
+from hardtack.errors import HardtackError, UsageError
 from hardtack.inputs.read import InputRequest
+from hardtack.model.finding import Finding
 from hardtack.model.fit import Fit, read_wheel_name
 from hardtack.model.index import ProjectPage
 from hardtack.model.plan import Build, Gap, PlanEntry, Rejected, Take
@@ -50,6 +52,20 @@ class OnTarget:
     unasked: tuple[Unasked, ...] = ()
     remedies: tuple[Remedy, ...] = ()
 
+    def finding(self, package: str) -> Finding:
+        """A gap in the words of every other verb."""
+        return Finding(
+            code=self.code or "missing",
+            message=f"{package} {self.version or ''} has nothing that serves {self.target}: {self.reason}",
+            package=package,
+            version=self.version,
+            target=self.target,
+            file=self.file.filename if self.file is not None else None,
+            required_by=tuple(str(step) for route in self.routes.shown[:1] for step in reversed(route.steps)),
+            instead=tuple(f"{one.filename} ({one.reason})" for one in self.rejected),
+            hint="; ".join(remedy.words for remedy in self.remedies) or None,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhyResult:
@@ -62,6 +78,15 @@ class WhyResult:
     newer: tuple[Newer, ...] = ()
     near: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Its gaps; and that it is not there, where nobody asks for it either."""
+        gaps = tuple(one.finding(self.package) for one in self.targets if one.state == "gap")
+        if self.present or gaps:
+            return gaps
+        hint = f"did you mean {' or '.join(self.near)}?" if self.near else None
+        return (Finding(code="missing", message=f"{self.package} is not there, and nobody asks for it", package=self.package, hint=hint),)
 
     @property
     def passed(self) -> bool:
@@ -84,7 +109,7 @@ def why(
     A wheelhouse is read without network, but for a gap, for which the indexes are asked what they have. ``typed`` is what commands in
     the answer repeat. Raises InputError for a folder that is no wheelhouse, and all that ``build --dry-run`` raises.
     """
-    name = canonicalize_name(package)
+    name = _normalised(package)
     request = request or Request()
     options = options or BuildOptions()
     reporter = reporter or Reporter()
@@ -102,6 +127,14 @@ def why(
         return _Answer(name, evidence, None, typed).result()
     with opened(job, reporter=reporter, stop=stop) as yard:
         return _Answer(name, evidence, yard, typed).result()
+
+
+def _normalised(package: str) -> str:
+    """The name, also where a requirement is given. Raises UsageError for what is neither."""
+    try:
+        return canonicalize_name(Requirement(package).name)
+    except InvalidRequirement:
+        raise UsageError(f"{package!r} is no name of a package", hint="one name is wanted: hardtack why flask") from None
 
 
 def explained(name: str, draft: Draft, typed: Typed, failed: Mapping[tuple[str, str], BuildGap]) -> tuple[OnTarget, ...]:
@@ -240,7 +273,7 @@ class _Answer:
                 instead = "a build from source was asked for" if file.origin == "built" else "another file lay there and was kept"
                 rejected[decision.file.filename] = Rejected(filename=decision.file.filename, reason=f"it fits, but {instead}")
         reason = next((entry.decision.reason for entry in entries if isinstance(entry.decision, Build)), None)
-        gone = file.filename in self.evidence.missing
+        gone = (target.name, file.filename) in self.evidence.missing
         return OnTarget(
             target=target.name,
             state="gap" if gone else "built" if file.origin == "built" else "taken",
