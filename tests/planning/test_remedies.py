@@ -119,6 +119,20 @@ def test_newer_versions_have_every_reason() -> None:
     }
 
 
+def test_a_pre_release_may_be_wanted() -> None:
+    (one,) = newer_versions(Version("2.0"), [page(f"a-2.4b1-{FITS}")], [LINUX], [], prereleases=True)
+    assert one.reasons == ()
+
+
+def test_what_was_tried_in_vain_is_not_told_to_be_tried() -> None:
+    entry = gap("a-2.0-py3-none-win32.whl")
+    (one,) = remedies(
+        entry, LINUX, pages=[page(f"a-2.1-{FITS}")], asks=[ask("a>=2")], formats=FormatControl(), typed=Typed(), spell=str, relock=None
+    )  # fmt: skip
+    assert one.command is None
+    assert "nothing was found" in one.words
+
+
 def test_another_index_has_priority() -> None:
     pages = {"one": page(f"a-2.0-{FITS}"), "two": page(f"a-2.0-{FITS}", "a-2.1-py3-none-any.whl")}
     assert by_index(pages, "one", Version("2.0")) == ((f"a-2.0-{FITS}", "on two, and one has priority"),)

@@ -344,3 +344,21 @@ def test_programs_are_told_and_decide_by_a_flag(yard: Yard) -> None:
     assert [(edit["place"], edit["after"]) for edit in found["edits"]] == [("requirements.txt:2", "other==1.1")]
     assert not found["applied"]
     assert found["build"] is None
+
+
+def test_a_lock_of_ours_without_its_project_keeps_what_it_was_made_of(yard: Yard) -> None:
+    """Its roots stand in it: they are what is asked for, and nothing else."""
+    yard.wheel("app", requires=["coverage<8"])
+    yard.wheel("coverage", "7.8.0", tag=LINUX_TAG)
+    locked = yard.lock("app", targets=BOTH)
+    assert locked.path is not None
+    assert not locked.passed
+    for version in ("7.8.1", "8.0"):
+        for tag in (LINUX_TAG, WINDOWS_TAG):
+            yard.wheel("coverage", version, tag=tag)
+    result = mend(yard, targets=(), inputs=InputRequest(project_dir=yard.project, lock_file=locked.path))
+    assert result.build is not None
+    proven(result.build)
+    assert taken(result.build)[WINDOWS] == {"app-1.0-py3-none-any.whl", f"coverage-7.8.1-{WINDOWS_TAG}.whl"}
+    assert result.build.manifest is not None
+    assert [root.requirement for root in result.build.manifest.roots] == ["app"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -111,6 +112,27 @@ def test_a_path_holds_only_where_all_its_steps_do() -> None:
     assert route.where == "3.11.0 to 3.11.2"
 
 
+def test_two_versions_for_two_stretches_of_patches_have_paths_of_their_own() -> None:
+    older, newer = wheel("b", ["c"]), wheel("b", ["d"])
+    early, late = 'python_full_version < "3.11.3"', 'python_full_version >= "3.11.3"'
+    facts = [replace(older, filename="b-1"), replace(newer, filename="b-2", version=Version("2.0"))]
+    walk, _ = walk_of(
+        target=LINUX,
+        roots=[LockedRoot(requirement=f"a ; {early}", origin="in:1"), LockedRoot(requirement=f"e ; {late}", origin="in:2")],
+        available={"a": [wheel("a", ["b"])], "e": [wheel("e", ["b"])], "b": facts, "c": [wheel("c", [])], "d": [wheel("d", [])]},
+        pins=[
+            *(Pin(target=LINUX.name, name=name, version="1.0", filename=f"{name}-1.0-py3-none-any.whl") for name in "aecd"),
+            Pin(target=LINUX.name, name="b", version="1.0", filename="b-1", marker=early),
+            Pin(target=LINUX.name, name="b", version="2.0", filename="b-2", marker=late),
+        ],
+    )
+    (route,) = routes(walk, "c").shown
+    assert [step.asker for step in route.steps] == ["in:1", "a 1.0", "b 1.0"]
+    (route,) = routes(walk, "d").shown
+    assert [step.asker for step in route.steps] == ["in:2", "e 1.0", "b 2.0"]
+    assert route.where == "3.11.3 and later"
+
+
 def test_one_that_does_not_lie_there_is_still_asked_for() -> None:
     walk, _ = walked({"a": ["b"], "b": []}, ["a"], leave_out=["b"])
     assert words(routes(walk, "b")) == [["in:1: a", "a 1.0: b"]]
@@ -137,6 +159,9 @@ def test_why_nobody_asks() -> None:
     (other,) = refusals(graph, ["a"], "t")
     assert other.reason == "only its extra test asks for it, and nobody asks for that"
     assert refusals(graph, ["a"], "w", WINDOWS) == ()
+    both = {"a": ['w ; extra == "test" and sys_platform == "win32"'], "w": []}
+    (other,) = refusals(both, ["a[test]"], "w")
+    assert other.reason == "its marker does not hold"
     assert refusals(graph, ["a[test]"], "t") == ()
     (other,) = refusals(graph, ['a ; sys_platform == "win32"'], "a")
     assert other.asker == "in:1"

@@ -140,7 +140,7 @@ def _versions(current: Version | None, candidates: Sequence[Candidate], asks: Se
                 against=against,
             )
         )
-    return sorted(found, key=lambda remedy: remedy.allowed is False)
+    return found
 
 
 def _against(version: Version, asks: Sequence[Ask]) -> tuple[str, ...]:
