@@ -180,17 +180,25 @@ def _absolute(host: Host) -> None:
     _rewrite(host, [*_lines(host), "/etc/passwd,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,1"])
 
 
+def _without_digests(host: Host) -> None:
+    _rewrite(host, [f"{line.split(',')[0]},," for line in _lines(host)])
+    _replace(host.site / "app" / "__init__.py")
+
+
 def _pipe(host: Host) -> None:
     path = host.site / "app" / "__init__.py"
     path.unlink()
     os.mkfifo(path)
 
 
-def _twice(host: Host) -> None:
-    other = host.site / "app-0.9.dist-info"
+def _put(host: Host, name: str, version: str) -> None:
+    """One more distribution, that has nothing but its metadata."""
+    other = host.site / f"{name}-{version}.dist-info"
     other.mkdir()
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: app\nVersion: 0.9\n")
-    (other / "RECORD").write_text("app-0.9.dist-info/METADATA,,\napp-0.9.dist-info/RECORD,,\n")
+    data = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+    (other / "METADATA").write_bytes(data)
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    (other / "RECORD").write_text(f"{other.name}/METADATA,sha256={digest},{len(data)}\n{other.name}/RECORD,,\n")
 
 
 TAMPERED: dict[str, tuple[Callable[[Host], object], set[tuple[str, str | None]], set[tuple[str, str | None]]]] = {
@@ -207,9 +215,10 @@ TAMPERED: dict[str, tuple[Callable[[Host], object], set[tuple[str, str | None]],
     "more": (_more, {("env-extra", "more")}, set()),
     "editable": (_editable, {("env-editable", "lib")}, {("env-editable", "lib")}),
     "no RECORD": (_without_record, {("env-record", "app")}, {("env-record", "app")}),
+    "no digest in RECORD, and changed": (_without_digests, {("env-changed", "app"), ("env-record", "app")}, {("env-record", "app")}),
     "RECORD leads out": (_leads_out, {("env-record", "app")}, {("env-record", "app")}),
     "RECORD names another's file": (_absolute, {("env-record", "app")}, {("env-record", "app")}),
-    "twice": (_twice, {("env-duplicate", "app")}, {("env-duplicate", "app")}),
+    "twice": (lambda h: _put(h, "app", "0.9"), {("env-duplicate", "app")}, {("env-duplicate", "app")}),
     "a .pth": (
         lambda h: (h.site / "evil.pth").write_text("import os; os.system('touch /nowhere')\n"),
         {("env-unowned", None)},
@@ -283,11 +292,14 @@ def test_a_wheelhouse_that_was_changed_is_no_measure(host: Host) -> None:
     assert told(host.verify()) == {("hash-mismatch", "lib")}
 
 
+def test_a_wheel_that_is_gone_from_the_wheelhouse_is_told(host: Host) -> None:
+    (host.yard.wheelhouse / "lib-2.0-py3-none-any.whl").unlink()
+    result = host.verify()
+    assert told(result) == {("absent", "lib")} and result.passed
+
+
 def test_the_tools_that_made_it_are_a_note(host: Host) -> None:
-    seed = host.site / "pip-25.0.dist-info"
-    seed.mkdir()
-    (seed / "METADATA").write_text("Metadata-Version: 2.1\nName: pip\nVersion: 25.0\n")
-    (seed / "RECORD").write_text("pip-25.0.dist-info/METADATA,,\npip-25.0.dist-info/RECORD,,\n")
+    _put(host, "pip", "25.0")
     result = host.verify()
     assert [(finding.code, finding.severity) for finding in result.findings] == [("env-extra", Severity.NOTE)]
 

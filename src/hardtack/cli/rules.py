@@ -7,7 +7,7 @@ from __future__ import annotations
 RULES: dict[str, tuple[tuple[str, str], ...]] = {
     "absent": (
         (
-            "a listed wheel, or another file of the wheelhouse, does not lie there",
+            "a listed wheel, or another file of the wheelhouse, does not lie there; as a warning: an installed package is compared with its RECORD alone, for its wheel is gone",
             "`hardtack build`",
         ),
     ),
@@ -289,7 +289,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "missing-file": (
         (
-            "a listed wheel, or another file of the wheelhouse, does not lie there",
+            "a listed wheel, or another file of the wheelhouse, does not lie there; as a warning: an installed package is compared with its RECORD alone, for its wheel is gone",
             "`hardtack build`",
         ),
     ),

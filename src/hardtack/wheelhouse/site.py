@@ -229,6 +229,7 @@ def _editable(place: Path) -> str | None:
 def _rows(data: bytes, folder: Path, prefix: Path, faults: list[str], outside: list[str]) -> Iterator[RecordedFile]:
     """The files of a RECORD that lie in the environment. What leads out of it is told, and never read."""
     seen: set[str] = set()
+    bare = 0
     try:
         for line in csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")):
             if not line or len(line) < 2 or not line[0] or "\0" in line[0]:
@@ -242,6 +243,8 @@ def _rows(data: bytes, folder: Path, prefix: Path, faults: list[str], outside: l
                 continue
             algorithm, _, encoded = line[1].partition("=")
             digest = b""
+            if not line[1] and not line[0].endswith((".pyc", "/RECORD", "/RECORD.jws", "/RECORD.p7s")):
+                bare += 1
             if line[1]:
                 digest = _digest(encoded)
                 if ALGORITHMS.get(algorithm) != len(digest):
@@ -250,6 +253,8 @@ def _rows(data: bytes, folder: Path, prefix: Path, faults: list[str], outside: l
             yield RecordedFile(path=Path(place), algorithm=algorithm, digest=digest)
     except csv.Error as error:
         faults.append(f"RECORD is not the CSV that it must be: {error}")
+    if bare:
+        faults.append(f"RECORD states no digest of {bare} file{'s' if bare > 1 else ''}")
 
 
 def _digest(encoded: str) -> bytes:

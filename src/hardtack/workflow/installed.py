@@ -74,9 +74,10 @@ class EnvironmentResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """What is to be installed; ``wheel`` is where its file lies, if it does, and ``sha256`` what that must be."""
+    """What is to be installed; ``wheel`` is where its file lies, if it does, ``sha256`` what that must be; ``listed`` by a wheelhouse."""
 
     version: str | None
+    listed: bool = False
     wheel: Path | None = None
     sha256: str | None = None
 
@@ -230,7 +231,9 @@ def _of_manifest(manifest: Manifest, folder: Path, target: Target, full: str) ->
         file = files.get(pin.filename)
         places = [folder / path for path in file_paths(file, manifest.layout)] if file is not None else []
         lying = next((place for place in places if place.is_file()), None)
-        wanted[canonicalize_name(pin.name)] = _Wanted(version=pin.version, wheel=lying, sha256=file.sha256 if file is not None else None)
+        wanted[canonicalize_name(pin.name)] = _Wanted(
+            version=pin.version, listed=True, wheel=lying, sha256=file.sha256 if file is not None else None
+        )
     return wanted
 
 
@@ -386,6 +389,9 @@ def _compared(site: Site, wanted: Mapping[str, _Wanted], target: Target, stop: C
             yield _about(one, "env-version", message, hint=f"install {name} {want.version}", target=target.name)
         elif want.wheel is not None and one.editable is None:
             yield from _against_wheel(site, one, want)
+        elif want.listed and one.editable is None:
+            message = f"the wheel of {name} {want.version} does not lie in the wheelhouse: its files are compared with its RECORD alone"
+            yield _about(one, "absent", message, severity=Severity.WARNING, hint="`hardtack verify` tells what the wheelhouse lacks")
     for name, one in sorted(there.items()):
         if name not in wanted:
             severity = Severity.NOTE if name in _SEEDS else Severity.WARNING
