@@ -37,7 +37,8 @@ Failed = Mapping[tuple[str, str, str], BuildGap]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """A line that stands in the way, and what it would have to say. It is for the user to make. ``command``: what makes the file anew."""
+    """A line that stands in the way, and what it would have to say. It is for the user to make. ``command``: what makes the
+    file anew, or says it again as it has to be."""
 
     place: str
     before: str
@@ -86,31 +87,50 @@ class Search:
         with gaps are chosen anew, whatever they are at.
         """
         names = frozenset(name for name, _ in before.lacking)
-        attempt = self.attempt(self.wanted, previous=before.lock, upgrade=names if named else frozenset())
+        previous = before.lock if named else self._nudged(before, self.wanted)
+        attempt = self.attempt(self.wanted, previous=previous, upgrade=names if named else frozenset())
         if attempt is None or len(attempt.lacking) >= len(before.lacking):
             return None
-        return attempt if named else self._evened(attempt, before)
+        return attempt if named else self._evened(attempt, before, self.wanted)
 
-    def _evened(self, attempt: Attempt, before: Attempt) -> Attempt:
+    def _evened(self, attempt: Attempt, before: Attempt, wanted: Requirements) -> Attempt:
         """The same with one version of each package for all targets again, where a version serves them all and nothing more is lacking."""
         split = _skewed(attempt.plan) - _skewed(before.plan)
         if not any(self._serves_all(name, attempt.plan) for name in sorted(split)):
             return attempt
         # Of what has several versions, the newest is what is preferred for everybody.
-        even = self.attempt(self.wanted, previous=attempt.lock)
+        even = self.attempt(wanted, previous=attempt.lock)
         better = even is not None and len(even.lacking) <= len(attempt.lacking) and len(_skewed(even.plan)) < len(_skewed(attempt.plan))
         return even if even is not None and better else attempt
+
+    def _nudged(self, before: Attempt, wanted: Requirements) -> Lock:
+        """The lock to begin with: each package with a gap at the nearest version that has a wheel for every target that wants it."""
+        nearest: dict[str, Version] = {}
+        for name in sorted({name for name, _ in before.lacking}):
+            entries = [entry for entry in before.plan.entries if entry.package.name == name]
+            current = max((entry.package.version for entry in entries if entry.package.version is not None), default=None)
+            serving = self._serving(name, {entry.target for entry in entries})
+            rules = [root for root in (*wanted.roots, *wanted.constraints) if canonicalize_name(root.requirement.name) == name]
+            allowed = [version for version in serving if all(_allows(root, [version]) for root in rules)]
+            if current is not None and allowed:
+                nearest[name] = min((one for one in allowed if one > current), default=max(allowed))
+        packages = [replace(one, version=nearest.get(one.name, one.version)) for one in before.lock.packages]
+        return replace(before.lock, packages=tuple(packages))
+
+    def _serving(self, name: str, targets: Collection[str]) -> set[Version]:
+        """The versions that are no pre-releases, not yanked, and have a wheel for each of these targets."""
+        try:
+            pages = self.yard.supplies.client.files(name)
+        except HardtackError:
+            return set()
+        fits = [Fit(target) for target in self.job.targets if target.name in targets]
+        found = [{one.version for one in other_versions(pages, fit) if not one.yanked and not one.version.is_prerelease} for fit in fits]
+        return set.intersection(*found) if found else set()
 
     def _serves_all(self, name: str, plan: Plan) -> bool:
         """True if the newest version that some target takes has a wheel for every target that wants the package."""
         wanted = {entry.target for entry in plan.entries if entry.package.name == name}
-        newest = max(planned_versions(plan)[name])
-        try:
-            pages = self.yard.supplies.client.files(name)
-        except HardtackError:
-            return False
-        fits = (Fit(target) for target in self.job.targets if target.name in wanted)
-        return all(any(one.version == newest for one in other_versions(pages, fit)) for fit in fits)
+        return max(planned_versions(plan)[name]) in self._serving(name, wanted)
 
     def attempt(self, wanted: Requirements, *, previous: Lock | None, upgrade: Collection[str] = ()) -> Attempt | None:
         """One question to the resolver; None where it has no answer."""
@@ -147,9 +167,10 @@ class Search:
         relaxed = _relaxed(self.wanted, names)
         if relaxed == self.wanted:
             return ()
-        attempt = self.attempt(relaxed, previous=before.lock, upgrade=names)
+        attempt = self.attempt(relaxed, previous=self._nudged(before, relaxed))
         if attempt is None or len(attempt.lacking) >= len(before.lacking):
             return ()
+        attempt = self._evened(attempt, before, relaxed)
         found = []
         for name in sorted(names):
             fills = tuple(sorted(key for key in before.lacking if key[0] == name and key not in attempt.lacking))
@@ -159,16 +180,24 @@ class Search:
             for root in (*self.wanted.roots, *self.wanted.constraints):
                 if canonicalize_name(root.requirement.name) != name or _allows(root, versions):
                     continue
+                edited = _edited(root.requirement, versions)
                 found.append(
                     Edit(
                         place=str(root.origin),
                         before=str(root.requirement),
-                        after=str(_edited(root.requirement, versions)),
+                        after=str(edited),
                         fills=fills,
-                        command=self._compiling(root.origin, name, versions[-1]),
+                        command=self._retyped(root, edited) or self._compiling(root.origin, name, versions[-1]),
                     )
                 )
         return tuple(found)
+
+    def _retyped(self, root: RootRequirement, edited: Requirement) -> str | None:
+        """The command with the requirement as it would have to be; None for one that was not typed."""
+        if root.origin.place != "the command line":
+            return None
+        words = tuple(str(edited) if _same(word, root.requirement) else word for word in self.typed.asked)
+        return replace(self.typed, asked=words).again("build") if words != self.typed.asked else None
 
     def _compiling(self, origin: Origin, name: str, version: Version) -> str | None:
         """The command that made a compiled requirements file, with the upgrade; None for a file that a person wrote."""
@@ -182,6 +211,13 @@ class Search:
             if words.startswith(("pip-compile", "uv pip compile", "python -m piptools compile")):
                 return f"{words} --upgrade-package '{name}=={version}'"
         return None
+
+
+def _same(word: str, requirement: Requirement) -> bool:
+    try:
+        return Requirement(word) == requirement
+    except InvalidRequirement:
+        return False
 
 
 def _allows(root: RootRequirement, versions: Sequence[Version]) -> bool:
