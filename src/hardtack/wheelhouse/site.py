@@ -81,7 +81,8 @@ def read_site(prefix: Path) -> Site:
     if not prefix.is_dir():
         raise InputError("there is no such environment", where=str(prefix), hint="name the folder of a virtual environment, or a prefix")
     found = _folders(prefix)
-    minors = {match.group(0): match for _, match in found if match is not None}
+    # Debian's lib/python3 is of whichever Python 3 there is.
+    minors = {match.group(0): match for _, match in found if match is not None and match["minor"]}
     if len(minors) > 1:
         raise InputError(
             f"it has the packages of several Pythons: {', '.join(sorted(minors))}",
