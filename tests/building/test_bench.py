@@ -355,14 +355,49 @@ def test_benches_share_an_environment_and_cannot_change_it(bench: Bench, tmp_pat
     first, second = source(tmp_path, leaves, requires=["tool"]), source(tmp_path / "second", looks, requires=["tool"])
     shop = bench.shop()
     with Environments(shop) as environments:
+
+        def made() -> list[Path]:
+            return [path for place in (bench.work, bench.cache / "environments") if place.is_dir() for path in place.rglob("pyvenv.cfg")]
+
         build(bench, first, environments=environments)
-        folder = [path for path in bench.work.iterdir() if path.name.startswith(".hardtack-environments")]
-        made = [path for path in folder[0].iterdir() if (path / "pyvenv.cfg").exists()]
+        there = made()
         build(bench, second, environments=environments)
-        assert len(folder) == 1
-        assert [path for path in folder[0].iterdir() if (path / "pyvenv.cfg").exists()] == made
-        assert len(made) == 1
-    assert not folder[0].exists()
+        assert made() == there
+        assert len(there) == 1
+        # Where nothing keeps a build from changing it, it goes with the run.
+        assert (bench.cache in there[0].parents) is (bench.sandbox.name != "none")
+    assert not list(bench.work.glob(".hardtack-environments*"))
+    assert made() == (there if bench.sandbox.name != "none" else [])
+
+
+def test_a_source_that_a_question_touched_is_unpacked_again(bench: Bench, tmp_path: Path) -> None:
+    """Even where size and times are put back: what the wheel has is what the archive has."""
+    touches = (
+        "def _touch():\n"
+        "    state = os.stat('PKG-INFO')\n"
+        "    with open('PKG-INFO', 'r+b') as stream:\n        stream.write(b'TOUCHED')\n"
+        "    os.utime('PKG-INFO', ns=(state.st_atime_ns, state.st_mtime_ns))\n"
+        "def get_requires_for_build_wheel(config=None):\n    _touch()\n    return []\n"
+        "def build_wheel(d, *_, plain=build_wheel):\n"
+        "    assert not open('PKG-INFO', 'rb').read().startswith(b'TOUCHED'), 'what a question left'\n"
+        "    return plain(d)\n"
+    )
+    wheel = build(bench, source(tmp_path, touches)).path
+    assert list(bench.work.iterdir()) == [wheel.parent]
+
+
+def test_a_source_that_no_question_touched_is_unpacked_once(bench: Bench, tmp_path: Path) -> None:
+    asking = source(tmp_path, ASKS.format("[]"))
+    with open_bench(asking.facts, asking.path, shop=bench.shop(), interpreter=ask(bench.python)) as made:
+        left = [path for path in bench.work.iterdir() if path.name.startswith(".hardtack-source-")]
+        # Landlock as root hands the tree to a user that nobody is, which is a change.
+        if bench.sandbox.name != "landlock+seccomp":
+            assert len(left) == 1
+        asking.path.rename(tmp_path / "gone.tar.gz")
+        if left:
+            made.wheel()
+    assert not left or not left[0].exists()
+    assert all(path.name.startswith(".hardtack-wheel-") for path in bench.work.iterdir())
 
 
 def test_many_at_once(bench: Bench, tmp_path: Path) -> None:
@@ -379,8 +414,8 @@ def test_many_at_once(bench: Bench, tmp_path: Path) -> None:
         sources.append(source(tmp_path / str(number), asks + needs, requires=["tool"]))
     with Environments(bench.shop()) as environments, ThreadPoolExecutor(4) as pool:
         built = list(pool.map(lambda one: build(bench, one, environments=environments, supply=supply), sources))
-        [folder] = [path for path in bench.work.iterdir() if path.name.startswith(".hardtack-environments")]
-        made = [path for path in folder.iterdir() if (path / "pyvenv.cfg").exists()]
+        places = [path for path in (bench.work, bench.cache / "environments") if path.is_dir()]
+        made = [path for place in places for path in place.rglob("pyvenv.cfg")]
     assert len(made) == 3
     assert [sorted(one.record.requires) for one in built] == [[f"own{number % 2}==1.0", "tool==1.0"] for number in range(4)]
     assert len({one.record.source_sha256 for one in built}) == 4

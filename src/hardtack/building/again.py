@@ -127,7 +127,7 @@ def _built_again(place: Bench, wheel: Path, filename: str, sha256: str, *, anoth
 
 def _build(place: Bench, shop: Workshop) -> BuiltWheel | BuildFault:
     try:
-        with Environments(shop) as environments, _fewer_cores():
+        with Environments(shop, kept=False) as environments, _fewer_cores():
             return place.elsewhere(shop, environments).wheel()
     except BuildFault as error:
         return error

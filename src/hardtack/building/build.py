@@ -133,6 +133,7 @@ def bench(
     with ExitStack() as stack:
         shared = environments if environments is not None else stack.enter_context(Environments(shop))
         hooks = _Hooks(facts, archive, shop, interpreter, given, shared)
+        stack.callback(hooks.close)
         settled = settle(
             Asker(filename=facts.filename, sha256=facts.sha256),
             [*facts.build_requires, *recipe.requires],
@@ -271,6 +272,8 @@ class _Hooks:
     ) -> None:
         self.facts, self.shop, self.interpreter, self.given = facts, shop, interpreter, given
         self._archive, self._environments = archive, environments
+        # An unpacked source that a hook left as it was, in a folder around it.
+        self._untouched: Path | None = None
         # One for each archive and interpreter, of their last failure.
         self.kept_log = shop.work / f"{facts.filename}.{interpreter.label.replace(' ', '-')}.log"
 
@@ -291,15 +294,18 @@ class _Hooks:
         key = digest_of({"schema": _SCHEMA, "hook": "get_requires_for_build_wheel", **self.parts(tools)})
         answer = answered_before(key, cache_dir=self.shop.cache_dir)
         if answer is None:
-            with self.opened(tools) as (backend, _):
+            with self.opened(tools, again=True) as (backend, _):
                 self.shop.reporter.build_step(self.facts.filename, "asking for requirements")
                 answer = backend.wanted()
             remember_answer(key, answer, cache_dir=self.shop.cache_dir)
         return answer
 
     @contextmanager
-    def opened(self, tools: Sequence[Tool]) -> Iterator[tuple[Backend, BuildEnvironment]]:
-        """The backend of the unpacked archive in an environment of these tools. Nothing but a failure's log outlives the block."""
+    def opened(self, tools: Sequence[Tool], *, again: bool = False) -> Iterator[tuple[Backend, BuildEnvironment]]:
+        """The backend of the unpacked archive in an environment of these tools. Nothing but a failure's log outlives the block.
+
+        ``again``: and the unpacked archive, for the next block, where this one leaves it as it was.
+        """
         room = _fresh(self.shop.work, "build-")
         # Written in the room, where no other run's build writes, and moved when it is whole.
         log = room / "log"
@@ -307,9 +313,8 @@ class _Hooks:
         try:
             self.shop.reporter.build_step(self.facts.filename, "installing tools")
             environment = self._environments.environment(self.interpreter, tools, sandbox=self.shop.sandbox)
-            tree = SourceTree(path=extract_sdist(self._archive, self.facts, room / "unpacked"), facts=self.facts)
-            if self.shop.backwards:
-                reverse(tree.path)
+            tree = SourceTree(path=self._unpacked(room / "unpacked"), facts=self.facts)
+            before = look(tree.path) if again else None
             backend = Backend(
                 tree,
                 shop=self.shop,
@@ -322,6 +327,9 @@ class _Hooks:
             )
             backend.use(environment)
             yield backend, environment
+            if before is not None and look(tree.path) == before:
+                self._untouched = _fresh(self.shop.work, "source-")
+                tree.path.rename(self._untouched / tree.path.name)
         except BuildFault as error:
             error.where = error.where or self.facts.filename
             if str(self.kept_log) in error.reason:
@@ -329,6 +337,41 @@ class _Hooks:
             raise
         finally:
             remove(room)
+
+    def _unpacked(self, folder: Path) -> Path:
+        """The source in ``folder``, as nobody has touched it."""
+        kept, self._untouched = self._untouched, None
+        if kept is not None:
+            kept.rename(folder)
+            return folder / self.facts.top
+        path = extract_sdist(self._archive, self.facts, folder)
+        if self.shop.backwards:
+            reverse(path)
+        return path
+
+    def close(self) -> None:
+        """Remove what was kept for the next question."""
+        kept, self._untouched = self._untouched, None
+        if kept is not None:
+            remove(kept)
+
+
+def look(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Everything in a folder, and the folder: the time of its last change, which nobody can set, and what may differ besides."""
+    found = {"": _seen(folder.lstat())}
+    waiting = [str(folder)]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                state = entry.stat(follow_symlinks=False)
+                found[entry.path] = _seen(state)
+                if stat.S_ISDIR(state.st_mode):
+                    waiting.append(entry.path)
+    return found
+
+
+def _seen(state: os.stat_result) -> tuple[int, ...]:
+    return (state.st_mode, state.st_uid, state.st_gid, state.st_nlink, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
 
 
 def _the_one_wheel(facts: SdistFacts, output: Path, name: str) -> Path:

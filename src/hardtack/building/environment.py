@@ -14,8 +14,10 @@ from types import TracebackType
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from hardtack.building.bytecode import Bytecode
 from hardtack.building.faults import BuildRequirementFault as BuildRequirementFault
 from hardtack.building.interpreter import Interpreter
+from hardtack.building.kept_environments import KeptEnvironments
 from hardtack.building.root_environment import furnish
 from hardtack.building.sandbox_launch import Sandbox
 from hardtack.building.sandbox_system import declare_tools
@@ -24,6 +26,8 @@ from hardtack.errors import BuildFault
 from hardtack.system.cancellation import Cancellation
 from hardtack.system.files import place, remove
 from hardtack.system.uv import Uv
+
+_SCHEMA = 1  # of what is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +45,8 @@ class BuildEnvironment:
 def build_environment(tools: Sequence[Tool], *, python: Path, uv: Uv, folder: Path, stop: Cancellation) -> BuildEnvironment:
     """Make a virtual environment of ``python`` in ``folder``, which must not exist, with exactly these wheels. Offline.
 
-    uv's cache and the wheels under their names lie beside ``folder``, for the next one there, and nothing of them elsewhere: no build's
-    environment shares a file with what outlives the run.
+    uv's cache and the wheels under their names lie beside ``folder``, for the next one there, and nothing of them elsewhere: no
+    environment shares a file with the store, or with what another run makes.
     uv asks only a Python without any package what it is, so that no ``.pth`` of a wheel runs outside the sandbox: an environment is
     therefore never added to, but made anew. Raises BuildRequirementFault where the wheels cannot be put together.
     """
@@ -57,8 +61,8 @@ def build_environment(tools: Sequence[Tool], *, python: Path, uv: Uv, folder: Pa
     )
     if made.code != 0:
         raise BuildFault(f"uv could not make a virtual environment: {_last_words(made.stderr)}", where=str(python))
-    executable = folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
-    installed = {_pin(tool): tool.sha256 for tool in sorted(tools, key=lambda tool: (tool.filename, tool.sha256))}
+    executable = _python(folder)
+    installed = _pins(tools)
     if not installed:
         return BuildEnvironment(folder=folder, python=executable, installed={})
     asked = beside / f"{folder.name}.txt"
@@ -77,20 +81,23 @@ def build_environment(tools: Sequence[Tool], *, python: Path, uv: Uv, folder: Pa
 
 def _in_root(tools: Sequence[Tool], *, interpreter: Interpreter, sandbox: Sandbox, folder: Path, stop: Cancellation) -> BuildEnvironment:
     """The same for an interpreter that cannot run out here."""
-    installed = {_pin(tool): tool.sha256 for tool in sorted(tools, key=lambda tool: (tool.filename, tool.sha256))}
+    installed = _pins(tools)
     python = furnish(tools, interpreter=interpreter, sandbox=sandbox, folder=folder, stop=stop)
     return BuildEnvironment(folder=folder, python=python, installed=installed)
 
 
 class Environments:
-    """The build environments of one run, in a folder of their own that is gone when the block ends.
+    """The build environments of one run, for all the builds that have the same interpreter and the same tools. For any thread.
 
-    Each is made once, for all the builds that have the same interpreter and the same tools, which see it read-only where there is a
-    sandbox; so is each folder of declared programs. For any thread.
+    Where there is a sandbox, builds see them read-only, and later runs take them from the cache, if ``kept``. The others, and folders of
+    declared programs, are made once for the run, in a folder of their own that is gone when the block ends.
     """
 
-    def __init__(self, shop: Workshop) -> None:
+    def __init__(self, shop: Workshop, *, kept: bool = True) -> None:
         self._shop = shop
+        self._kept = KeptEnvironments(shop.cache_dir / "environments") if kept else None
+        self._bytecode = Bytecode()
+        self._swept = False
         self._folder: Path | None = None
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
@@ -121,10 +128,31 @@ class Environments:
                 uv, stop = self._shop.uv, self._shop.stop
                 if interpreter.root is not None:
                     found = _in_root(tools, interpreter=interpreter, sandbox=sandbox or self._shop.sandbox, folder=folder, stop=stop)
+                elif self._kept is not None and (sandbox or self._shop.sandbox).name != "none":
+                    found = self._lasting(self._kept, interpreter, tools, sandbox or self._shop.sandbox, folder)
                 else:
                     found = build_environment(tools, python=interpreter.executable, uv=uv, folder=folder, stop=stop)
                 self._made[folder.name] = found
             return found
+
+    def _lasting(
+        self, kept: KeptEnvironments, interpreter: Interpreter, tools: Sequence[Tool], sandbox: Sandbox, folder: Path
+    ) -> BuildEnvironment:
+        """The one in the cache, else it is made in ``folder``, with bytecode, and goes there."""
+        parts = [str(_SCHEMA), interpreter.label, interpreter.abi, str(interpreter.executable), sandbox.name]
+        parts += sorted(f"{tool.filename} {tool.sha256}" for tool in tools)
+        key = _digest(parts)
+        found = kept.find(key)
+        if found is None:
+            stop = self._shop.stop
+            made = build_environment(tools, python=interpreter.executable, uv=self._shop.uv, folder=folder, stop=stop)
+            self._bytecode.add(folder, interpreter=interpreter, sandbox=sandbox, beside=folder.parent, stop=stop)
+            found = kept.keep(key, folder)
+            if not self._swept:
+                self._swept = True
+                kept.sweep()
+            return replace(made, folder=found, python=_python(found))
+        return BuildEnvironment(folder=found, python=_python(found), installed=_pins(tools))
 
     def programs(self, names: Sequence[str], *, root: Path | None = None) -> Path:
         """A folder with what every build may call, and these programs besides; of the unpacked system in ``root``, if there is one."""
@@ -138,7 +166,7 @@ class Environments:
     @contextmanager
     def _alone(self, parts: Sequence[str]) -> Iterator[Path]:
         """The folder of what these parts tell, which nobody else makes meanwhile."""
-        key = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        key = _digest(parts)[:16]
         with self._lock:
             if self._folder is None:
                 self._shop.work.mkdir(parents=True, exist_ok=True)
@@ -149,6 +177,18 @@ class Environments:
         os.utime(folder)
         with own:
             yield folder / key
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _python(folder: Path) -> Path:
+    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+
+
+def _pins(tools: Sequence[Tool]) -> dict[str, str]:
+    return {_pin(tool): tool.sha256 for tool in sorted(tools, key=lambda tool: (tool.filename, tool.sha256))}
 
 
 def _pin(tool: Tool) -> str:
