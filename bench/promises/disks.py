@@ -57,7 +57,7 @@ def _clear(ran: Ran, account: Account) -> bool:
         ran.code in (1, 2)
         and TRACEBACK not in ran.err
         and "fault in hardtack itself" not in ran.err
-        and str(account.home.parent) in ran.err
+        and (str(account.home.parent) in ran.err or "uv was ended by signal" in ran.err)
     )
 
 

@@ -58,7 +58,8 @@ class Uv:
         """
         command = [str(self.path), *arguments, "--no-python-downloads", "--no-progress", "--color", "never"]
         command += ["--config-file", str(config_file)] if config_file is not None else ["--no-config"]
-        if self.offline if offline is None else offline:
+        shut = self.offline if offline is None else offline
+        if shut:
             command.append("--offline")
         environment = scrubbed(
             self.environment,
@@ -67,7 +68,8 @@ class Uv:
             UV_CREDENTIALS_DIR=str(self.cache_dir / "uv" / "credentials"),
             UV_NO_ENV_FILE="1",
             **(self._for_git() if arguments[:1] == ["lock"] else {}),
-            **self.network,
+            # Who asks nobody needs no login: uv hands its environment on to the interpreters that it looks at.
+            **({} if shut else self.network),
             **({"RUST_LOG": log} if log else {}),
         )
         ended = run(command, environment=environment, cwd=cwd, stop=stop, timeout=timeout)
@@ -98,6 +100,8 @@ class Uv:
         else:
             packages, python = next(folder.glob("lib/python*/site-packages")), folder / "bin" / "python"
         write_bytes(packages / "sitecustomize.py", _GUARD)
+        # Looked at now and remembered, it is not looked at when uv knows logins.
+        self.run(["python", "find", "--no-project", str(python)], cwd=folder.parent, stop=stop, offline=True)
         return python
 
 
