@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MANY = 8
 _SHORT_DIGEST = 12
+_MISFITS = ("built for", "for ")
 _T = TypeVar("_T")
 _STATES = {"taken": ("taken", "green"), "built": ("built here", "green"), "to build": ("to be built", "yellow"), "gap": ("GAP", "bold red"),
            "unwanted": ("not wanted", "dim")}  # fmt: skip
@@ -117,7 +118,8 @@ def render_why(result: WhyResult) -> None:
     _targets(out, result)
     for rejected, targets in _alike((one.rejected, one) for one in result.targets if one.rejected):
         _heading(out, "Not taken", [one.target for one in targets] if several else [])
-        for refused in rejected[:_MANY]:
+        # Those that fit, and then the nearest misses, are what anybody asks about.
+        for refused in sorted(rejected, key=lambda one: (one.reason.startswith(_MISFITS), one.reason.count(", ")))[:_MANY]:
             out.print(Text(shown(f"  {refused.filename}: {refused.reason}")))
         if len(rejected) > _MANY:
             out.print(Text(f"  ... and {plural(len(rejected) - _MANY, 'file')} more (--json has them all)", style="dim"))

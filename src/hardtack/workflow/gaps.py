@@ -32,7 +32,9 @@ def gap_findings(planned: Plan, lock: Lock, job: Job, supplies: Supplies) -> lis
     findings = [_gap(entry, targets[entry.target], pages, lock, job.formats) for entry in entries]
     if job.lock_file is not None:
         # Nobody has tried to choose otherwise: the lock is obeyed.
-        findings = [replace(one, hint=f"{one.hint}; `hardtack fix` {_FIX}") if one.code in _CHOSEN and one.hint else one for one in findings]
+        findings = [
+            replace(one, hint=f"{one.hint}; `hardtack fix` {_FIX}") if one.code in _CHOSEN and one.hint else one for one in findings
+        ]
     return _together(findings)
 
 
