@@ -127,6 +127,7 @@ def _block(
     magic: bytes = b"ustar\x0000",
     prefix: bytes = b"",
     target: bytes = b"",
+    spoilt: dict[int, bytes] | None = None,
 ) -> bytes:
     """A tar header and its data, written by hand."""
     head = bytearray(512)
@@ -135,6 +136,8 @@ def _block(
     head[124:136], head[136:148], head[148:156] = size, b"00000000000\0", b" " * 8
     head[156:157], head[157:257], head[257:265] = kind, target[:100].ljust(100, b"\0"), magic
     head[345:500] = prefix.ljust(155, b"\0")
+    for start, field in (spoilt or {}).items():
+        head[start : start + len(field)] = field
     head[148:156] = b"%06o\0 " % (sum(head) if checksum is None else checksum)
     return bytes(head) + data + bytes(-len(data) % 512)
 
@@ -209,6 +212,21 @@ def _headers() -> Iterator[Case]:
             partial(_hand, *blocks, end=end),
             name=NAME,
         )
+    for field, start in (("mode", 100), ("owner", 108), ("group", 116), ("time", 136), ("device", 329)):
+        for where, spoilt in (
+            ("member", _block(name, spoilt={start: b"0\r0"})),
+            ("header", _block(b"h", kind=b"g", spoilt={start: b"0\r0"})),
+        ):
+            yield bad(
+                "sdist",
+                f"header-{field}-of-a-{where}",
+                f"{posix}: no octal number: Python's reader takes it for the archive's end, and what follows is hidden from it",
+                partial(_hand, spoilt, _block(b"demo-1.0/HIDDEN.py")),
+                name=NAME,
+            )
+    yield bad(
+        "sdist", "header-global-at-the-end", f"{posix}: a header of no member", partial(_hand, fine, _block(b"h", kind=b"g")), name=NAME
+    )
     for kind in b"3467SVMNDAKLxZ9":
         letter = bytes([kind])
         if letter in b"KLx":

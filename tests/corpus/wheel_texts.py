@@ -297,7 +297,7 @@ def _metadata() -> Iterator[Case]:
 
 
 def _wheel_files() -> Iterator[Case]:
-    for version in ("2.0", "0.9", "1", "1.0.0", "", "one", "9" * 5000 + ".0"):
+    for version in ("2.0", "1", "1.0.0", "", "one", "9" * 5000 + ".0"):
         yield bad(
             "wheel",
             f"wheel-version-{version[:6]!r}",
@@ -305,6 +305,13 @@ def _wheel_files() -> Iterator[Case]:
             partial(_plain, wheel_files(wheel=WHEEL.replace("Wheel-Version: 1.0", f"Wheel-Version: {version}"))),
             name=FILENAME,
         )
+    yield good(
+        "wheel",
+        "wheel-version-0.1",
+        "the first wheels of all; only a greater major version is refused (PEP 427)",
+        partial(_plain, wheel_files(wheel=WHEEL.replace("Wheel-Version: 1.0", "Wheel-Version: 0.1"))),
+        name=FILENAME,
+    )
     form_feed = WHEEL.replace("Wheel-Version: 1.0\n", "Wheel-Version: 1.0\nX: y\x0cWheel-Version: 1.0\n")
     yield good(
         "wheel",

@@ -120,8 +120,8 @@ def damaged_zip(data: bytes, others: list[bytes], chance: Random) -> bytes:
         found = spans(data)
     except Exception:
         return damaged(data, others, chance)
-    fields = [span for span in found if span.length <= 8 and "content" not in span.kind and "signature" not in span.kind]
-    for _ in range(chance.choice((1, 1, 2, 3))):
+    fields = [span for span in found if 0 < span.length <= 8 and "content" not in span.kind and "signature" not in span.kind]
+    for _ in range(chance.choice((1, 1, 2, 3)) if fields else 0):
         span = chance.choice(fields)
         value = chance.choice(_NUMBERS) if chance.random() < 0.7 else chance.randrange(1 << (8 * span.length))
         new = (value % (1 << (8 * span.length))).to_bytes(span.length, "little")
@@ -160,11 +160,8 @@ def rebuilt_tar(data: bytes, others: list[bytes], chance: Random) -> bytes:
         elif headers and chance.random() < 0.5:
             # A member moved or doubled, whole.
             start = chance.choice(headers)
-            size = (
-                512 + -(-int(bytes(raw[start + 124 : start + 135]) or b"0", 8) // 512) * 512
-                if raw[start + 124 : start + 135].isdigit()
-                else 512
-            )
+            digits = bytes(raw[start + 124 : start + 135])
+            size = 512 + (-(-int(digits, 8) // 512) * 512 if not digits.strip(b"01234567") and digits else 0)
             place = chance.choice(headers)
             hurt[place:place] = raw[start : start + size]
         else:

@@ -205,6 +205,9 @@ def _check_wheel_file(data: bytes, named: WheelName | None, faults: Faults) -> N
     match = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", versions[0]) if len(versions) == 1 else None
     if match is None:
         faults.error("wheel-file", f"WHEEL: one Wheel-Version is required, it is {', '.join(versions)[:100] or 'missing'}")
+    elif match[1] == "0":
+        # PEP 427 has installers fail at a greater major version only, and the first wheels of all were such.
+        faults.warning("wheel-file", f"WHEEL: Wheel-Version {versions[0]} is older than the standard")
     elif match[1] != "1":
         faults.error("wheel-file", f"WHEEL: Wheel-Version {versions[0]} is of a major version that installers refuse (1.x is known)")
     elif match[2] != "0":

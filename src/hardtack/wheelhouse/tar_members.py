@@ -18,6 +18,7 @@ from hardtack.wheelhouse.zip_structure import BLOCK
 _TAR = 512
 _KINDS = {b"0": "file", b"\0": "file", b"1": "link", b"2": "symlink", b"5": "folder"}
 _LONGEST_HEADER = MIB
+_NUMBERS = (("mode", 100, 108), ("owner", 108, 116), ("group", 116, 124), ("time", 136, 148), ("device", 329, 337), ("device", 337, 345))
 _TAKEN = frozenset({"path", "linkpath", "size"})
 
 
@@ -155,7 +156,7 @@ def read_tar(source: Iterator[bytes], limits: Limits) -> Iterator[tuple[TarMembe
                 raise TarFault("sdist-bomb", f"a header of {size} bytes")
             data = reader.exactly(size)
             reader.exactly(-size % _TAR)
-            pending = pending or kind != b"g"
+            pending = True
             if kind == b"x":
                 _merge(own, _pax(data))
             elif kind == b"g":
@@ -207,6 +208,9 @@ def _check_header(header: bytes) -> int:
     stated = _number(header[148:156], "checksum")
     if stated != sum(header[:148]) + 256 + sum(header[156:]):
         raise TarFault("sdist-structure", "a tar header has a wrong checksum: the archive is damaged")
+    # Readers that stumble over one of these take it for the archive's end (Python's does), and what follows is hidden from them.
+    for label, start, end in _NUMBERS:
+        _number(header[start:end], label)
     return _number(header[124:136], "size")
 
 
