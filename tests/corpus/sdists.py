@@ -377,6 +377,9 @@ def _links() -> Iterator[Case]:
             partial(_tar, special("demo-1.0/link", kind, target)),
             name=NAME,
         )
+    for label, name in (("slash", "/x"), ("slashes", "//x"), ("slashes-below", "//a//b")):
+        both = partial(_tar, special("demo-1.0/link", SYM, "demo.py"), (name, b""))
+        yield bad("sdist", f"link-beside-{label}", "an absolute name among links: a search for its folders must end", both, name=NAME)
     chain = [special(f"demo-1.0/l{n}", SYM, f"l{n + 1}") for n in range(60)]
     yield bad(
         "sdist", "link-chain", "sixty links, one to the next (CVE-2025-4517 family)", partial(_tar, *chain), name=NAME, level="should"

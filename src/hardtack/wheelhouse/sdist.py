@@ -317,12 +317,13 @@ def _check_links(members: list[TarMember], faults: Faults) -> None:
             if (reason := _link_fault(member, symlinks, top)) is not None:
                 faults.error("sdist-link", f"the link {member.name!r} leads to {member.target[:200]!r}: {reason}")
         if symlinks:
-            parent = posixpath.dirname(member.name)
+            # Not dirname, whose answer for "/" is "/" for ever.
+            parent = member.name.rpartition("/")[0]
             while parent:
                 if parent in symlinks:
                     faults.error("sdist-link", f"{member.name!r} would be written through the link {parent!r}")
                     break
-                parent = posixpath.dirname(parent)
+                parent = parent.rpartition("/")[0]
 
 
 def _link_fault(member: TarMember, symlinks: dict[str, str], top: str) -> str | None:
