@@ -85,6 +85,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def promises(session: nox.Session) -> None:
+    """Each promise's figure beside the one to reach: ``python -m bench.promises`` and what it is told. Minutes, up to an hour."""
+    groups(session, "test")
+    session.run("python", "-m", "bench.promises", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The examples in docstrings, the links between documents, and that the README's commands are those that CI runs."""
     groups(session, "test")

@@ -35,7 +35,7 @@ from hardtack.model.finding import Severity
 from hardtack.model.manifest import BuildRecord
 from hardtack.model.recipe import Recipe
 from hardtack.model.wheel import BadWheel, SdistFacts
-from hardtack.system.files import remove, sweep
+from hardtack.system.files import clock_of, remove, sweep
 from hardtack.wheelhouse.inspect import inspect_wheel
 from hardtack.wheelhouse.sdist import extract_sdist
 
@@ -128,7 +128,7 @@ def bench(
     ``shop.work``) where the backend fails, and what ``shop.supply`` raises.
     """
     shop.work.mkdir(parents=True, exist_ok=True)
-    sweep(shop.work, older_than=time.time() - _ABANDONED)
+    sweep(shop.work, older_than=clock_of(shop.work) - _ABANDONED)
     given = gathered(recipe, shop, where=facts.filename)
     with ExitStack() as stack:
         shared = environments if environments is not None else stack.enter_context(Environments(shop))

@@ -6,10 +6,9 @@ import contextlib
 import json
 import os
 import tempfile
-import time
 from pathlib import Path
 
-from hardtack.system.files import TEMPORARY_PREFIX, remove, sweep
+from hardtack.system.files import TEMPORARY_PREFIX, clock_jumped, clock_of, remove, sweep
 
 _UNUSED = 30 * 86_400.0  # seconds after which an environment that nobody used goes
 _ABANDONED = 86_400.0
@@ -65,7 +64,9 @@ class KeptEnvironments:
 
     def sweep(self) -> None:
         """Remove what was not used for a month, and what a killed run left a day ago."""
-        now = time.time()
+        if clock_jumped() or not self._place.is_dir():
+            return
+        now = clock_of(self._place)
         sweep(self._place, older_than=now - _ABANDONED)
         with contextlib.suppress(OSError):
             for entry in list(os.scandir(self._place)):

@@ -10,7 +10,6 @@ import re
 import stat
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ from hardtack.model.manifest import SourceOrigin
 from hardtack.model.recipe import Recipe
 from hardtack.model.wheel import BadSdist, SdistFacts
 from hardtack.system.cancellation import Cancellation
-from hardtack.system.files import remove, sweep, write_bytes
+from hardtack.system.files import clock_of, remove, sweep, write_bytes
 from hardtack.wheelhouse.sdist import extract_sdist, inspect_sdist, read_build_system
 
 NOTHING = Recipe()  # more than the source says
@@ -116,7 +115,7 @@ def lay_out(
     ``leave_out`` are folders that are no part of it. Repositories are kept in ``cache_dir``/git. Raises SourceFault and GitFault.
     """
     work.mkdir(parents=True, exist_ok=True)
-    sweep(work, older_than=time.time() - _ABANDONED)
+    sweep(work, older_than=clock_of(work) - _ABANDONED)
     git = find_git(environment, offline=offline, stop=stop)
     room = Path(tempfile.mkdtemp(prefix=".hardtack-source-", dir=work))
     try:

@@ -176,7 +176,10 @@ class UvResolver:
             "tool": {"uv": uv},
         }
         # A pinned project that its index does not have, and that nobody may need, is no reason to fail; from elsewhere it never comes.
-        absent = [] if self.uv.offline else [name for name in sorted(set(pinned) - direct) if not self.ask(name)]
+        everywhere = sorted(
+            name for name, places in pinned.items() if name not in direct and not any("marker" in place for place in places)
+        )
+        absent = [] if self.uv.offline else [name for name in everywhere if not self.ask(name)]
         uv["constraint-dependencies"] += [f"{name}<0" for name in absent]
         if transitive := sorted(set(pinned) - direct - set(absent)):
             # uv reads the index of a package from what asks for it by name: a group that is locked and never exported asks.

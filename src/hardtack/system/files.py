@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -15,6 +16,8 @@ from typing import IO
 from hardtack.errors import HardtackError, IntegrityError
 
 TEMPORARY_PREFIX = ".hardtack-"
+_BEGAN = (time.time(), time.monotonic())
+_JUMP = 3600.0  # seconds
 
 
 class DiskFault(HardtackError):
@@ -123,12 +126,34 @@ def safe_join(root: Path, name: str) -> Path:
     return root.joinpath(*pure.parts)
 
 
+def clock_of(folder: Path) -> float:
+    """What time it is on the disk of ``folder`` (POSIX): a server's clock may be another than ours, and ages are told by its own."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
+    except OSError:
+        return time.time()
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+
+
+def clock_jumped() -> bool:
+    """True if the clock was set since we began: what is old then cannot be told from what was made a moment ago."""
+    wall, steady = _BEGAN
+    return abs((time.time() - wall) - (time.monotonic() - steady)) > _JUMP
+
+
 def sweep(folder: Path, *, older_than: float | None = None) -> int:
     """Remove what an interrupted run left under a temporary name in ``folder``; returns how many files went.
 
     ``older_than``: a POSIX time in seconds; younger files may belong to a running process and stay.
     """
     gone = 0
+    if older_than is not None and clock_jumped():
+        return 0
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
