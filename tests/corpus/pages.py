@@ -116,6 +116,12 @@ def _html() -> Iterator[Case]:
         "two addresses: browsers take the first, Python's parser the last (HTML)",
         _whole('<a href="/foo-1.0.tar.gz" href="https://evil.example/foo-1.0.tar.gz">x</a>'),
     )
+    yield _case(
+        "aside",
+        "base-control",
+        "a base with what a terminal obeys (RFC 3986)",
+        '<base href="https://cdn\x1b.example/">' + _link("foo-1.0.tar.gz"),
+    )
     yield _case("aside", "html-in-a-comment", "a link in a comment is none", _whole(f'<!-- <a href="{_HREF}">x</a> -->'), level="should")
     yield _case(
         "aside", "html-in-a-script", "a link in a script is none", _whole(f"<script>'<a href=\"{_HREF}\">'</script>"), level="should"

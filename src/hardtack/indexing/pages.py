@@ -209,6 +209,8 @@ def _resolved(page: str, href: str) -> tuple[str, str, str] | None:
     except (ValueError, UsageError):
         return None
     parts = urlsplit(url)
+    if not url.isprintable():
+        return None
     if parts.scheme == "file" and urlsplit(page).scheme != "file":
         return None
     return url, unquote(parts.path.rpartition("/")[2]), fragment

@@ -116,6 +116,10 @@ def _from_named(named: Requirement, folders: tuple[Path, ...], *, editable: bool
 
 
 def _from_url(url: str, marker: Marker | None, folders: tuple[Path, ...], *, editable: bool) -> ReadLine:
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"{without_login(url)[:200]!r} is no URL: {error}") from None
     head, _, fragment = url.partition("#")
     pieces = [piece for piece in fragment.split("&") if piece]
     egg = next((unquote(piece[4:]) for piece in pieces if piece.startswith("egg=")), None)
@@ -193,8 +197,11 @@ def _find(text: str, folders: tuple[Path, ...]) -> Path:
     given = Path(text)
     candidates = [given] if given.is_absolute() else [folder / given for folder in folders]
     for candidate in candidates:
-        if candidate.exists():
-            return _absolute(candidate)
+        try:
+            if candidate.exists():
+                return _absolute(candidate)
+        except OSError as error:  # longer than a path can be
+            raise InputError(f"{text[:100]!r}... is no path: {error.strerror}") from None
     looked = ", ".join(str(folder) for folder in folders)
     raise InputError(f"{text!r} is not there", hint=f"looked for it in {looked}" if looked and not given.is_absolute() else None)
 

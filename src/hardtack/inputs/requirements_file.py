@@ -141,6 +141,8 @@ class _Reader:
                 )
             except InputError as error:
                 self.errors.append(error if error.where else error.at(str(origin)))  # type: ignore[arg-type]
+            except (ValueError, OSError) as error:  # a URL that is none, a path longer than any
+                self.errors.append(InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(origin)))
 
     def _locate(self, location: str) -> tuple[str, Path | None, str]:
         """How a file is shown, its path if it is local, and what tells it from others."""
