@@ -170,7 +170,7 @@ def _searched(folder: Path, give: Callable[[Account, LoopbackIndex], _Given], in
     account = Account.make(folder / "account", TMPDIR=str(folder / "tmp"))
     given = give(account, index)
     env = {**dict(given.variables), "HARDTACK_RETRIES": "0", "HARDTACK_TRACEBACK": "1"}
-    own = {path for path in account.home.rglob("*") if path.is_file()}
+    own = {path for path in folder.rglob("*") if path.is_file()}
     runs: list[Ran] = []
     with _Children(account) as seen:
         wanted = ["app", "fromsource", "-t", LINUX, *given.arguments]
@@ -262,4 +262,4 @@ class _Children:
                 if not ours and any(form in arguments for form in _FORMS):
                     self.hits.append(f"the arguments of {program!r}")
                 if not ours and program not in (b"uv", b"keyring") and any(form in environment for form in _FORMS):
-                    self.hits.append(f"the environment of {program!r}: {arguments[:100]!r}")
+                    self.hits.append(f"the environment of {program!r}: {arguments[-200:]!r}")

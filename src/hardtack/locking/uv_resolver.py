@@ -95,7 +95,9 @@ class UvResolver:
                 self._start(project, question)
                 locked = self._uv(command, folder, offline=False, log=_LOG_REFUSALS)
             if refusal := _REFUSED.search(locked.stderr):
-                self._refused(refusal[1], self._uv([*command, "--upgrade"], folder, offline=False, log=_LOG_PAGES))
+                # Anew, so that every page is looked at. Not by --upgrade: uv would look at the interpreter again too, knowing logins.
+                self._start(project, question)
+                self._refused(refusal[1], self._uv(command, folder, offline=False, log=_LOG_PAGES))
             if self.uv.offline and (pages := _projects(locked)):
                 self._offline(pages, failed=locked.code != 0)
             if locked.code != 0:
