@@ -83,7 +83,13 @@ def measure_pipes(settings: Settings) -> Iterator[Figure]:
             }.items():
                 command = ["bash", "-c", script, "bash", sys.executable, "-m", "hardtack", *arguments]
                 done = subprocess.run(
-                    command, cwd=account.project, env=account.environment(), capture_output=True, text=True, check=False, timeout=60
+                    command,
+                    cwd=account.project,
+                    env=account.environment({"PYTHONWARNINGS": ""}),
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=60,
                 )
                 tally.expect(
                     done.returncode in (0, 1) and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr,

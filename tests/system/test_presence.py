@@ -91,6 +91,16 @@ def test_one_process_is_present_once(tmp_path: Path) -> None:
     assert tempfile.gettempdir() == usual
 
 
+def test_a_run_that_broke_off_is_looked_after(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), present(tmp_path):
+        raise KeyboardInterrupt
+    late = tmp_path / ".hardtack-of-a-child-that-was-just-starting"
+    late.mkdir()
+    with present(tmp_path):
+        assert not late.exists()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["entrance.lock"]
+
+
 def test_a_cache_that_cannot_be_written_is_used_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     usual = tempfile.gettempdir()

@@ -49,8 +49,10 @@ def present(cache: Path) -> Iterator[None]:
             mark.users += 1
             _present.setdefault(cache, mark)
             tempfile.tempdir = str(next(iter(_present.values())).room)
+    broken = True
     try:
         yield
+        broken = False
     finally:
         with _guard:
             if mark is not None:
@@ -58,7 +60,7 @@ def present(cache: Path) -> Iterator[None]:
                 if not mark.users:
                     del _present[cache]
                     tempfile.tempdir = str(next(iter(_present.values())).room) if _present else None
-                    _leave(mark)
+                    _leave(mark, broken=broken)
 
 
 def _enter(folder: Path, cache: Path) -> _Mark | None:
@@ -86,11 +88,13 @@ def _enter(folder: Path, cache: Path) -> _Mark | None:
         os.close(entrance)
 
 
-def _leave(mark: _Mark) -> None:
+def _leave(mark: _Mark, *, broken: bool) -> None:
     with contextlib.suppress(OSError):
         remove(mark.room)
-        # While it is held: who looks meanwhile finds it held, or not at all.
-        mark.path.unlink(missing_ok=True)
+        # What was interrupted may have left something (a child that was just starting): the mark stays, and the next run looks.
+        if not broken:
+            # While it is held: who looks meanwhile finds it held, or not at all.
+            mark.path.unlink(missing_ok=True)
     os.close(mark.descriptor)
 
 
