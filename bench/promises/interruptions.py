@@ -63,6 +63,7 @@ def measure_pipes(settings: Settings) -> Iterator[Figure]:
     with world(settings.folder) as ground:
         account = ground.account()
         account.run(*ground.build("--no-trial")).checked(0)
+        environment = account.environment({"PYTHONWARNINGS": ""})
         verbs = {
             "build": ground.build("--no-trial"),
             "build --json": ground.build("--no-trial", "--json"),
@@ -85,7 +86,7 @@ def measure_pipes(settings: Settings) -> Iterator[Figure]:
                 done = subprocess.run(
                     command,
                     cwd=account.project,
-                    env=account.environment({"PYTHONWARNINGS": ""}),
+                    env=environment,
                     capture_output=True,
                     text=True,
                     check=False,
