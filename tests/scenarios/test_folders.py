@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -357,6 +358,21 @@ def test_what_is_locked_is_wanted_though_no_metadata_asks_for_it(yard: Yard, fol
     assert result.verdict.passed and not result.verdict.findings
 
 
+@pytest.mark.parametrize(("algorithm", "right"), [("sha512", True), ("sha512", False), ("md5", False), ("unheard-of", None)])
+def test_a_lock_with_another_digest_is_held_to_it(yard: Yard, folder: Folder, algorithm: str, right: bool | None) -> None:
+    data = folder.add("app").read_bytes()
+    digest = "0" * 64 if right is None else hashlib.new(algorithm, data if right else b"other").hexdigest()
+    yard.write(
+        "pylock.toml",
+        "lock-version = '1.0'\ncreated-by = 'hand'\n[[packages]]\nname = 'app'\nversion = '1.0'\n"
+        "wheels = [{ name = 'app-1.0-py3-none-any.whl', url = 'https://example.invalid/app-1.0-py3-none-any.whl',"
+        f" hashes = {{ {algorithm} = '{digest}' }} }}]\n",
+    )
+    result = folder.verify(inputs=InputRequest(lock_file=yard.project / "pylock.toml"))
+    assert errors(result) == ([("hash-mismatch", "app")] if right is False else [])
+    assert bool(told(result, "hash-unchecked")) == (right is None)
+
+
 def test_a_requirement_by_the_url_of_a_wheel(folder: Folder) -> None:
     folder.add("app", "2.0")
     line = "app @ https://example.invalid/app-1.0-py3-none-any.whl"
@@ -523,6 +539,28 @@ def test_where_it_hangs_on_the_choice_uv_is_asked(folder: Folder) -> None:
     # uv has no name for this one, and then nobody says that there is a choice, or that there is none.
     result = folder.verify("app", targets=("py313t-linux-x86_64",))
     assert not result.verdict.passed and told(result, "ambiguous")
+
+
+def test_uv_is_asked_about_more_than_the_first_patch(folder: Folder) -> None:
+    """Where nothing at all is needed on the first patch, uv's answer is empty, and says nothing of the others."""
+    folder.add("app", "2.0", requires=["gone"])
+    folder.add("app", "1.0")
+    result = folder.verify("app ; python_full_version >= '3.12.3'")
+    assert result.verdict.passed and [(pin.name, pin.version) for pin in result.manifest.pins] == [("app", "1.0")]
+    # Another version on some patches: what one of them has is not what all have.
+    folder.add("app", "1.5", requires=["lib ; python_full_version >= '3.12.3'"])
+    folder.add("lib", "2.0", requires=["gone"])
+    assert folder.verify("app", "lib<1 ; python_full_version < '3.12.0'").verdict.passed
+
+
+def test_uv_sees_no_wheel_that_the_target_cannot_have(folder: Folder) -> None:
+    """uv passes over upper bounds of Requires-Python, and would take the second; and a bare "linux" fits no floor."""
+    folder.add("app", "4.0", requires=["gone"])
+    folder.add("app", "3.0", requires_python="<3.12")
+    folder.add("app", "2.0", tag="cp312-cp312-linux_x86_64")
+    folder.add("app", "1.0")
+    result = folder.verify("app")
+    assert result.verdict.passed and [(pin.name, pin.version) for pin in result.manifest.pins] == [("app", "1.0")]
 
 
 def test_where_no_choice_will_do_uv_says_why(folder: Folder) -> None:

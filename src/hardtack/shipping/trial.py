@@ -101,9 +101,9 @@ def second_opinion(
 
 
 def choose_among(
-    trial: Trial, requirements: Sequence[str], *, constraints: Sequence[str] = (), uv: Uv, stop: Cancellation
+    trial: Trial, requirements: Sequence[str], *, python: str, constraints: Sequence[str] = (), uv: Uv, stop: Cancellation
 ) -> Mapping[str, str] | str | None:
-    """The version of each name that uv's resolver would take from the trial's files alone, at the first patch of the target's range.
+    """The version of each name that uv's resolver would take from the trial's files alone, on one full version of the target's Python.
 
     Returns its reason where it finds no choice, None where uv cannot name the target.
     """
@@ -115,7 +115,7 @@ def choose_among(
         write_bytes(folder / "roots.txt", ("\n".join(requirements) + "\n").encode())
         write_bytes(folder / "constraints.txt", "".join(f"{text}\n" for text in constraints).encode())
         command = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-index", "--find-links", str(folder / "wheels")]
-        command += ["--only-binary", ":all:", "--python-platform", platform, "--python-version", trial.target.patches.points(())[0]]
+        command += ["--only-binary", ":all:", "--python-platform", platform, "--python-version", python]
         command += ["-c", str(folder / "constraints.txt"), "--python", str(environ.interpreter()), str(folder / "roots.txt")]
         answer = _run(command, folder, uv, stop)
     if answer.code != 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
@@ -28,9 +28,21 @@ class Matched:
     made: frozenset[str]
 
 
-def match(planned: Plan, target: Target, available: Mapping[str, Sequence[WheelFacts]], *, project: str | None = None) -> Matched:
+# Whether a wheel's bytes have a digest ("algorithm:digest"); None where the algorithm is not known.
+HasDigest = Callable[[WheelFacts, str], bool | None]
+
+
+def match(
+    planned: Plan,
+    target: Target,
+    available: Mapping[str, Sequence[WheelFacts]],
+    *,
+    has: HasDigest,
+    project: str | None = None,
+) -> Matched:
     """Find the file for each entry of the plan. A wheel of other bytes than the lock states serves nothing.
 
+    ``has`` is asked where the lock states no sha256, but other digests.
     ``project`` is the project's own name: that its wheel does not lie there is a warning.
     """
     fit = Fit(target)
@@ -43,7 +55,7 @@ def match(planned: Plan, target: Target, available: Mapping[str, Sequence[WheelF
         package = entry.package
         name = canonicalize_name(package.name)
         lying = [wheel for wheel in available.get(name, ()) if package.version is None or wheel.version == package.version]
-        genuine, strangers, wrong = _sorted(package, lying)
+        genuine, strangers, wrong = _sorted(package, lying, has)
         findings += wrong
         if isinstance(entry.decision, Gap) and entry.decision.code == "unanswerable-marker":
             findings.append(_of_gap(entry, entry.decision))
@@ -66,7 +78,9 @@ def match(planned: Plan, target: Target, available: Mapping[str, Sequence[WheelF
     return Matched(pins=tuple(pins), findings=tuple(findings), made=frozenset(made))
 
 
-def _sorted(package: LockedPackage, lying: Sequence[WheelFacts]) -> tuple[list[WheelFacts], list[WheelFacts], list[Finding]]:
+def _sorted(
+    package: LockedPackage, lying: Sequence[WheelFacts], has: HasDigest
+) -> tuple[list[WheelFacts], list[WheelFacts], list[Finding]]:
     """The lock's own files, those of others, and what is wrong with those that only have the name."""
     locked: dict[str, list[LockedFile]] = {}
     for file in (*package.wheels, *([package.archive] if package.archive is not None else [])):
@@ -77,24 +91,30 @@ def _sorted(package: LockedPackage, lying: Sequence[WheelFacts]) -> tuple[list[W
         if files is None:
             strangers.append(wheel)
             continue
-        stated = {file.sha256 for file in files if file.sha256 is not None}
+        stated = {f"sha256:{file.sha256}" for file in files if file.sha256 is not None}
+        if stated:
+            same = f"sha256:{wheel.sha256}" in stated
+        else:
+            answers = {digest: answer for file in files for digest in file.other_hashes if (answer := has(wheel, digest)) is not None}
+            stated, same = set(answers), all(answers.values())
         if not stated:
-            genuine.append(wheel)
             wrong.append(_unchecked(wheel))
-        elif wheel.sha256 in stated:
+        if same:
             genuine.append(wheel)
         else:
-            wrong.append(
-                Finding(
-                    code="hash-mismatch",
-                    message=f"{wheel.filename} has sha256 {wheel.sha256}, but the lock states {' or '.join(sorted(stated))}",
-                    package=wheel.name,
-                    version=str(wheel.version),
-                    file=wheel.filename,
-                    hint="the file was replaced or altered after it was locked; do not use it before you know which",
-                )
-            )
+            wrong.append(_altered(wheel, stated))
     return genuine, strangers, wrong
+
+
+def _altered(wheel: WheelFacts, stated: Iterable[str]) -> Finding:
+    return Finding(
+        code="hash-mismatch",
+        message=f"{wheel.filename} has sha256 {wheel.sha256}, but the lock states {' or '.join(sorted(stated)).replace('sha256:', '')}",
+        package=wheel.name,
+        version=str(wheel.version),
+        file=wheel.filename,
+        hint="the file was replaced or altered after it was locked; do not use it before you know which",
+    )
 
 
 def _best(fit: Fit, wheels: Sequence[WheelFacts]) -> WheelFacts | None:
@@ -147,7 +167,7 @@ def _unchecked(wheel: WheelFacts) -> Finding:
     return Finding(
         code="hash-unchecked",
         severity=Severity.WARNING,
-        message=f"the lock states no sha256 of {wheel.filename}: whether it is the locked file is not checked",
+        message=f"the lock states no digest of {wheel.filename}: whether it is the locked file is not checked",
         package=wheel.name,
         version=str(wheel.version),
         file=wheel.filename,

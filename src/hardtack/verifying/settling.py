@@ -11,6 +11,8 @@ from packaging.version import Version
 
 from hardtack.model.finding import Finding, Severity
 from hardtack.model.lock import LockedRoot, Waiver
+from hardtack.model.marker import cuts, specifier_cuts
+from hardtack.model.stretches import Stretches
 from hardtack.model.target import Target
 from hardtack.model.wheel import WheelFacts
 from hardtack.verifying.closure import Closure, prove_closure
@@ -20,14 +22,16 @@ _Wheels = Mapping[str, Sequence[WheelFacts]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A resolver's answer: a version of each name that it needs, or (empty) why there is no such choice."""
+    """A resolver's answer: a version of each name that it needs, which may be none, or why there is no such choice."""
 
     versions: Mapping[str, Version]
     reason: str = ""
 
 
-# Asked with roots and wheels; None where the resolver cannot be asked about this target.
-Settle = Callable[[Sequence[LockedRoot], _Wheels], Settled | None]
+# Asked with roots, wheels, and one full Python version; None where the resolver cannot be asked about this target.
+Settle = Callable[[Sequence[LockedRoot], _Wheels, str], Settled | None]
+
+_POINTS = 6  # of a target's patches that are asked about
 
 
 def prove_settled(
@@ -49,17 +53,39 @@ def prove_settled(
     # What waivers change is not told to the resolver.
     if settle is None or ours.complete or waivers or not any(finding.code == "ambiguous" for finding in ours.findings):
         return ours
-    answer = settle(roots, available)
-    if answer is None:
-        return ours
-    if not answer.versions:
-        return replace(ours, findings=_unsolvable(ours, answer.reason, target))
-    # Only what it chose is settled: it looked at one patch, and others may need more.
-    known: dict[str, Version] = {canonicalize_name(name): version for name, version in answer.versions.items()}
-    theirs = prove(
-        {name: [wheel for wheel in wheels if known.get(name, wheel.version) == wheel.version] for name, wheels in available.items()}
-    )
-    return theirs if theirs.complete else ours
+    # Only what it chose is settled: it looks at one patch, and others may need more, or other versions.
+    known: dict[str, set[Version]] = {}
+    for point in _points(target, roots, available):
+        answer = settle(roots, available, point)
+        if answer is None:
+            return ours
+        if answer.reason:
+            return replace(ours, findings=_unsolvable(ours, answer.reason, target))
+        chosen: dict[str, set[Version]] = {canonicalize_name(name): {version} for name, version in answer.versions.items()}
+        for name, versions in chosen.items():
+            known.setdefault(name, set()).update(versions)
+        for settled in (chosen, known):
+            theirs = prove(
+                {
+                    name: [wheel for wheel in wheels if name not in settled or wheel.version in settled[name]]
+                    for name, wheels in available.items()
+                }
+            )
+            if theirs.complete:
+                return theirs
+    return ours
+
+
+def _points(target: Target, roots: Sequence[LockedRoot], available: _Wheels) -> tuple[str, ...]:
+    """The patches that a resolver is asked about, the first and the last before those between; not all, where they are many."""
+    breakpoints = {cut for root in roots for cut in cuts(Requirement(root.requirement).marker)}
+    for wheels in available.values():
+        for wheel in wheels:
+            breakpoints.update(specifier_cuts(wheel.requires_python))
+            for requirement in wheel.requires:
+                breakpoints.update(cuts(requirement.marker))
+    first, *others = Stretches(target, breakpoints).points
+    return (first, *others[-1:], *others[:-1])[:_POINTS]
 
 
 def _unsolvable(closure: Closure, reason: str, target: Target) -> tuple[Finding, ...]:

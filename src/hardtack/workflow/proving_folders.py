@@ -16,7 +16,7 @@ from hardtack.model.finding import Finding, Severity
 from hardtack.model.fit import Fit
 from hardtack.model.lock import LockedRoot
 from hardtack.model.manifest import ManifestFile, Pin
-from hardtack.model.marker import specifier_cuts
+from hardtack.model.marker import python_fits, specifier_cuts
 from hardtack.model.requirements import RootRequirement
 from hardtack.model.stretches import Stretches
 from hardtack.model.target import Target
@@ -69,7 +69,7 @@ def prove_column(pool: Pool, asked: Asked, folder: Path, *, uv: Uv, stop: Cancel
         used |= whole.reached
         pins, roots, by_name = whole.chosen, whole.roots, whole.by_name and whole.complete
     else:
-        pins, closure = _asked_for(pool, asked, available, settle, findings)
+        pins, closure = _asked_for(pool, asked, folder, available, settle, findings)
         findings += closure.findings
         used |= {pin.filename for pin in (*closure.chosen, *pins)}
         roots = _for(target, asked.roots)
@@ -103,13 +103,19 @@ def prove_column(pool: Pool, asked: Asked, folder: Path, *, uv: Uv, stop: Cancel
 
 
 def _asked_for(
-    pool: Pool, asked: Asked, available: Mapping[str, Sequence[WheelFacts]], settle: Settle, findings: list[Finding]
+    pool: Pool, asked: Asked, folder: Path, available: Mapping[str, Sequence[WheelFacts]], settle: Settle, findings: list[Finding]
 ) -> tuple[tuple[Pin, ...], Closure]:
     """The pins of one target, given by the lock or found, and the closure that they have."""
     assert asked.roots is not None
     target, roots = pool.target, _for(pool.target, asked.roots)
     if asked.lock is not None and asked.planned is not None:
-        matched = match(asked.planned, target, available, project=asked.project)
+        matched = match(
+            asked.planned,
+            target,
+            available,
+            has=lambda wheel, digest: _has_digest(wheel, digest, folder / pool.paths[wheel.filename]),
+            project=asked.project,
+        )
         findings += matched.findings
         findings += check_downgrades(matched.pins, asked.lock, [target], built=matched.made)
         closure = prove_closure(
@@ -179,7 +185,9 @@ def _settled_by(uv: Uv, pool: Pool, asked: Asked, folder: Path, stop: Cancellati
     """uv's resolver, asked to choose among the wheels of one target; not for ever."""
     left = _QUESTIONS
 
-    def settle(roots: Sequence[LockedRoot], wheels: Mapping[str, Sequence[WheelFacts]]) -> Settled | None:
+    fit = Fit(pool.target)
+
+    def settle(roots: Sequence[LockedRoot], wheels: Mapping[str, Sequence[WheelFacts]], python: str) -> Settled | None:
         nonlocal left
         left -= 1
         if left < 0:
@@ -188,11 +196,14 @@ def _settled_by(uv: Uv, pool: Pool, asked: Asked, folder: Path, stop: Cancellati
             wheel.filename: TrialFile(filename=wheel.filename, path=folder / pool.paths[wheel.filename], sha256=wheel.sha256)
             for own in wheels.values()
             for wheel in own
+            # uv passes over the upper bounds of Requires-Python, and knows tags that no floor has.
+            if fit.rank(wheel.tags) is not None and python_fits(wheel.requires_python, python)
         }
         trial = Trial(target=pool.target, pins=(), files=files)
         answer = choose_among(
             trial,
             [text for root in roots if (text := _by_name(root, absent=asked.project if asked.project not in wheels else None))],
+            python=python,
             constraints=[str(constraint) for constraint in asked.constraints],
             uv=uv,
             stop=stop,
@@ -272,16 +283,18 @@ def _behind_urls(name: str, wheels: tuple[WheelFacts, ...], stated: Sequence[Roo
 
 
 def _has(wheel: WheelFacts, hashes: Iterable[str], path: Path) -> bool:
-    for stated in hashes:
-        algorithm, _, digest = stated.partition(":")
-        if algorithm == "sha256":
-            if digest.lower() == wheel.sha256:
-                return True
-        elif algorithm in hashlib.algorithms_guaranteed and not algorithm.startswith("shake"):
-            with open(path, "rb") as stream:
-                if hashlib.file_digest(stream, algorithm).hexdigest() == digest.lower():
-                    return True
-    return False
+    return any(_has_digest(wheel, stated, path) for stated in hashes)
+
+
+def _has_digest(wheel: WheelFacts, stated: str, path: Path) -> bool | None:
+    """Whether a wheel has a digest; None where nobody here knows the algorithm."""
+    algorithm, _, digest = stated.partition(":")
+    if algorithm == "sha256":
+        return digest.lower() == wheel.sha256
+    if algorithm not in hashlib.algorithms_guaranteed or algorithm.startswith("shake"):
+        return None
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest() == digest.lower()
 
 
 def _no_hash(pin: Pin) -> Finding:
