@@ -110,7 +110,7 @@ def threads_of_jobs() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("job-")]
 
 
-def gone(seconds: float = 2.0) -> bool:
+def gone(seconds: float = 10.0) -> bool:
     """True if all threads of jobs end within some seconds."""
     deadline = time.monotonic() + seconds
     while threads_of_jobs() and time.monotonic() < deadline:
