@@ -185,7 +185,7 @@ def _distributions(folder: Path, prefix: Path) -> Iterator[Distribution]:
             if record is None:
                 faults.append("it has no RECORD that can be read")
             else:
-                files = tuple(_rows(record, folder, prefix, faults, outside))
+                files = tuple(_rows(record, place, prefix, faults, outside))
         else:
             faults.append("it was installed without a RECORD")
         yield Distribution(
@@ -227,13 +227,17 @@ def _editable(place: Path) -> str | None:
     return None
 
 
-def _rows(data: bytes, folder: Path, prefix: Path, faults: list[str], outside: list[str]) -> Iterator[RecordedFile]:
+def _rows(data: bytes, info: Path, prefix: Path, faults: list[str], outside: list[str]) -> Iterator[RecordedFile]:
     """The files of a RECORD that lie in the environment. What leads out of it is told, and never read."""
+    folder = info.parent
     seen: set[str] = set()
-    bare = 0
+    bare = broken = 0
     try:
         for line in csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")):
-            if not line or len(line) < 2 or not line[0] or "\0" in line[0]:
+            if not line:
+                continue
+            if len(line) < 2 or not line[0] or "\0" in line[0]:
+                broken += 1
                 continue
             place = os.path.normpath(os.path.join(folder, line[0]))
             if place in seen:
@@ -254,6 +258,11 @@ def _rows(data: bytes, folder: Path, prefix: Path, faults: list[str], outside: l
             yield RecordedFile(path=Path(place), algorithm=algorithm, digest=digest)
     except csv.Error as error:
         faults.append(f"RECORD is not the CSV that it must be: {error}")
+    if broken:
+        faults.append(f"RECORD has {broken} row{'s' if broken > 1 else ''} of which nobody can tell the file")
+    if os.path.normpath(info / "METADATA") not in seen:
+        # Every installer lists it: what is cut short or of another speaks of nothing, and nothing would be found wrong.
+        faults.append("RECORD does not list the METADATA beside it: it is not whole")
     if bare:
         faults.append(f"RECORD states no digest of {bare} file{'s' if bare > 1 else ''}")
 
