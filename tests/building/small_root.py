@@ -78,7 +78,9 @@ def bring_compiler(folder: Path) -> str | None:
     programs.append(Path("/usr/bin/gcc"))
     others = [_gcc(f"-print-file-name={name}") for name in (*OBJECTS, "liblto_plugin.so")]
     unit = f'#include "{include}/Python.h"\n'
-    headers = subprocess.run(["gcc", "-M", "-O1", "-xc", f"-I{include}", "-"], input=unit, capture_output=True, text=True, check=True).stdout
+    headers = subprocess.run(
+        ["gcc", "-M", "-O1", "-xc", f"-I{include}", "-"], input=unit, capture_output=True, text=True, check=True
+    ).stdout
     others += [word for word in headers.split() if word.startswith("/") and not word.startswith(str(include))]
     for path in [*map(str, programs), *(os.path.normpath(path) for path in others if path.startswith("/"))]:
         target = folder / re.sub(r"^/(lib|lib64|bin)/", r"usr/\1/", path).lstrip("/").replace("usr/lib64/", "usr/lib/")

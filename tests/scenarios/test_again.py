@@ -345,7 +345,7 @@ def _nothing_runs(account: Account) -> bool:
 
 
 class TestKilled:
-    @pytest.mark.parametrize(("rounds", "seed"), [pytest.param(12, 1, id="few"), pytest.param(80, 2, id="many", marks=pytest.mark.slow)])
+    @pytest.mark.parametrize(("rounds", "seed"), [pytest.param(12, 1, id="few"), pytest.param(30, 2, id="many", marks=pytest.mark.slow)])
     def test_killed_anywhere(self, tmp_path: Path, index: LoopbackIndex, rounds: int, seed: int) -> None:
         whole = Account.make(tmp_path / "whole")
         whole.write("requirements.txt", "app\nfromsource\n")
