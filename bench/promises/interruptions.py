@@ -44,7 +44,7 @@ def measure_signals(settings: Settings) -> Iterator[Figure]:
             told = f"{kind.name} after {instant:.2f} s"
             # Before hardtack is there to answer (Python's own start), the signal's default ends it.
             quick.expect(ran.code == 0 or seconds <= 1.0, f"{told}: {seconds:.2f} s")
-            fine = ran.code in (0, 130, -kind, 128 + kind) and TRACEBACK not in ran.err
+            fine = ran.code in (0, 130, -kind, -signal.SIGINT, 128 + kind) and TRACEBACK not in ran.err
             deadline = time.monotonic() + 1
             while (alive := children_of(account)) and time.monotonic() < deadline:
                 time.sleep(0.05)

@@ -80,6 +80,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print(f"error: standard output cannot be written: {error.strerror or error}", file=sys.stderr)
         code = 1
     else:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            # Nor has it: the interpreter would make an exit code of its own of it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         return code
     # What is left in the buffer has nowhere to go: the interpreter's own flush at its end must not fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
