@@ -363,10 +363,11 @@ def test_stopping_ends_all_at_once_within_a_second_and_leaves_no_thread(words: b
         ended.set()
 
     def work(job: Job, stop: Cancellation) -> str:
-        begun.wait(5)
         try:
             ended = threading.Event()
             with stop.calls(lambda: end(ended)):
+                # Not before all can be ended: who is told to stop before he can be would never meet the others.
+                begun.wait(5)
                 ended.wait(10)
         finally:
             if words:
